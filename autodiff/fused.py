@@ -1,0 +1,91 @@
+"""Fused operators: hand-written kernels with a plain-NumPy reference beside them.
+
+The kernels give the value and the first derivative in reverse mode, fast. The reference, the same function in
+plain NumPy, gives everything else: forward mode, all derivatives of order two and up, the value where the kernels do not
+apply, and the oracle the kernels are tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .core import Primitive, apply, is_traced
+
+FUSED: dict[str, Fused] = {}
+
+
+class Fused(Primitive):
+    """An operator backed by kernels; made by `fused`."""
+
+    def __init__(self, name: str, reference: Callable, forward: Callable, backward: Callable):
+        super().__init__(name, self._value, self._jvp, self._vjp)
+        self.reference, self.forward, self.backward = reference, forward, backward
+        self.__doc__ = reference.__doc__
+
+    def _value(self, *args, **params):
+        return self.forward(*args, **params)[0] if kernels_apply(args) else self.reference(*args, **params)
+
+    def record(self, args: Sequence, params: dict) -> tuple[Any, Any]:
+        # With outer traces among the arguments, or where the kernels do not apply, nothing is saved, and the reverse
+        # rule goes through the reference.
+        if is_traced(args) or not kernels_apply(args):
+            return apply(self, args, params), None
+        return self.forward(*args, **params)
+
+    def _jvp(self, tangents, out, *args, **params):
+        from .transforms import jvp
+
+        chosen = [i for i, t in enumerate(tangents) if t is not None]
+        function = _partial(self.reference, args, params, chosen)
+        return jvp(function, [args[i] for i in chosen], [tangents[i] for i in chosen])[1]
+
+    def _vjp(self, needs, g, saved, *args, **params):
+        gs = g if type(g) is tuple else (g,)
+        if saved is not None and not is_traced(gs):
+            return self.backward(needs, g, saved, *args, **params)
+        from .transforms import vjp
+
+        chosen = [i for i, need in enumerate(needs) if need]
+        function = _partial(self.reference, args, params, chosen)
+        _, pullback = vjp(function, *[args[i] for i in chosen])
+        cotangents: list[Any] = [None] * len(args)
+        for i, cotangent in zip(chosen, pullback(g), strict=True):
+            cotangents[i] = cotangent
+        return cotangents
+
+
+def _partial(function: Callable, args: Sequence, params: dict, chosen: Sequence[int]) -> Callable:
+    """The function of the chosen arguments alone, the others held fixed."""
+
+    def of_chosen(*values):
+        full = list(args)
+        for i, value in zip(chosen, values, strict=True):
+            full[i] = value
+        return function(*full, **params)
+
+    return of_chosen
+
+
+def kernels_apply(args: Sequence) -> bool:
+    """Kernels are compiled for float32 and for float64, one dtype at a time; integer arguments may stand beside."""
+    dtypes = {a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind != "i"}
+    return len(dtypes) == 1 and dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+def fused(name: str, *, reference: Callable, forward: Callable, backward: Callable) -> Fused:
+    """Register an operator that runs on kernels.
+
+    reference(*args, **params) -> out                               plain NumPy; out is an array or a tuple of arrays
+    forward(*args, **params) -> (out, saved)                        saved is anything but None, for the backward kernel
+    backward(needs, g, saved, *args, **params) -> cotangents        one per argument, None where `needs` is false
+
+    All float arrays among the arguments must share one dtype, float32 or float64, for the kernels to be used. What
+    forward and backward return must not alias buffers that a later call writes to.
+    """
+    if name in FUSED:
+        raise ValueError(f"a fused operator named {name!r} exists already")
+    FUSED[name] = operator = Fused(name, reference, forward, backward)
+    return operator
