@@ -1,0 +1,95 @@
+"""Checkpoints: all that a training needs to go on with the same bits."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import UserError
+from .files import write_atomically
+from .optimiser import AdamState
+
+KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out corrupt
+
+
+@dataclass
+class Checkpoint:
+    """The state after `optimiser.step` steps; `seconds` is the training time so far."""
+
+    parameters: Any
+    optimiser: AdamState
+    rng: np.random.Generator
+    seconds: float
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    return sorted(folder.glob("step-*.npz"))
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint atomically as step-NNNNNNN.npz and delete all but the newest few."""
+    state = checkpoint.optimiser
+    meta = {"step": state.step, "seconds": checkpoint.seconds, "rng": checkpoint.rng.bit_generator.state}
+    arrays = {"meta": np.array(json.dumps(meta))}
+    for prefix, tree in (("parameters", checkpoint.parameters), ("mean", state.mean), ("variance", state.variance)):
+        arrays.update(_named(tree, prefix))
+    path = folder / f"step-{state.step:07d}.npz"
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+    for old in checkpoint_files(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def load(path: Path, template: Any) -> Checkpoint:
+    """Read a checkpoint whose parameters have the form and shapes of `template`. Raises UserError if it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            parts = [_filled(template, file, prefix, path) for prefix in ("parameters", "mean", "variance")]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path}: the checkpoint is damaged ({error}).") from error
+    rng = np.random.default_rng()
+    rng.bit_generator.state = meta["rng"]
+    return Checkpoint(parts[0], AdamState(meta["step"], parts[1], parts[2]), rng, meta["seconds"])
+
+
+def load_latest(folder: Path, template: Any) -> tuple[Checkpoint, list[str]]:
+    """The newest checkpoint that can be read, and a message for each newer one that cannot.
+
+    Raises UserError if there is none.
+    """
+    problems: list[str] = []
+    for path in reversed(checkpoint_files(folder)):
+        try:
+            return load(path, template), problems
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("no checkpoint can be read: " + " ".join(problems) + " Train again with another --output.")
+    raise UserError(f"{folder}: holds no checkpoint yet; the training ended before its first one. Train again.")
+
+
+def _named(tree: Any, prefix: str) -> Iterator[tuple[str, np.ndarray]]:
+    """The leaves of nested dicts under names like parameters/coarse/layer0/weight."""
+    if isinstance(tree, dict):
+        for key, member in tree.items():
+            yield from _named(member, f"{prefix}/{key}")
+    else:
+        yield prefix, tree
+
+
+def _filled(template: Any, file: Any, prefix: str, path: Path) -> Any:
+    if isinstance(template, dict):
+        return {key: _filled(member, file, f"{prefix}/{key}", path) for key, member in template.items()}
+    array = file[prefix]
+    if array.shape != template.shape or array.dtype != template.dtype:
+        raise ValueError(f"{prefix} is {array.dtype} {array.shape}, expected {template.dtype} {template.shape}")
+    return array

@@ -1,0 +1,185 @@
+"""The command line: nerf-mini train, eval, render, scene. Arguments are dataclasses; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from .config import PRESETS, Config
+from .errors import UserError
+
+FAILURE = 2  # exit code of a clear error
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a radiance field on a data set.
+
+    DATA is a Blender-style folder (transforms_train.json and pictures) or a tiny_nerf_data.npz; the kind is recognised. The result
+    is a run folder with configuration, metrics, checkpoints and pictures.
+    """
+
+    data: tyro.conf.Positional[Path]
+    """Folder or file of the data set."""
+    preset: Literal["small", "paper"] = "small"
+    """small: minutes on two cores. paper: the networks and samples of the paper, hours to days."""
+    output: Path | None = None
+    """Run folder; by default runs/<name of the data set>-<method>."""
+    max_seconds: float | None = None
+    """Stop after this time, compilation included."""
+    resume: bool = False
+    """Continue the run in --output."""
+    config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
+
+
+@dataclass(frozen=True)
+class EvalArguments:
+    """PSNR and SSIM of a run on held-out views; writes RUN/eval/<split>.json."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which views."""
+    max_views: int | None = None
+    """At most this many views, evenly spread; by default all."""
+    data: Path | None = None
+    """Where the data set is, if it has moved."""
+
+
+@dataclass(frozen=True)
+class RenderArguments:
+    """Render novel views of a run, as PNG files, GIF or MP4."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    path: Literal["orbit", "spiral", "test"] = "orbit"
+    """orbit and spiral circle what the training cameras look at; test repeats the test cameras."""
+    views: int | None = None
+    """How many views; by default 40, or all test cameras."""
+    scale: float = 1.0
+    """Multiplies width and height."""
+    output: Path | None = None
+    """Folder for PNG files, or a file that ends in .gif or .mp4; by default RUN/renders/<path>."""
+    maps: bool = False
+    """Write depth and opacity maps too."""
+
+
+@dataclass(frozen=True)
+class SceneArguments:
+    """Make a synthetic data set: ray traced views of an analytic scene, as a Blender-style folder."""
+
+    name: tyro.conf.Positional[str]
+    """Name of the scene; a wrong one lists the known ones."""
+    output: Path
+    """Folder to make."""
+    size: int = 100
+    """Width and height of the pictures, in pixels."""
+    views: int = 100
+    """Training views; a tenth as many for validation and a fifth as many for testing come with them."""
+    seed: int = 0
+    """Of the camera positions."""
+
+
+def parse_train(arguments: Sequence[str]) -> TrainArguments:
+    """Defaults come from the preset, or from the run that is continued; then the options given override them."""
+    preset = _value_of("--preset", arguments)
+    output = _value_of("--output", arguments)
+    config = PRESETS.get(preset or "small", PRESETS["small"])
+    if "--resume" in arguments and preset is None and output is not None:
+        from .run import open_run
+
+        config = open_run(Path(output)).config
+    default = TrainArguments(data=tyro.MISSING, config=config)
+    return tyro.cli(
+        TrainArguments, default=default, args=list(arguments), prog="nerf-mini train", config=(tyro.conf.FlagCreatePairsOff,)
+    )
+
+
+def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
+    for i, argument in enumerate(arguments):
+        if argument == flag and i + 1 < len(arguments):
+            return arguments[i + 1]
+        if argument.startswith(flag + "="):
+            return argument[len(flag) + 1 :]
+    return None
+
+
+def _train(arguments: Sequence[str]) -> None:
+    parsed = parse_train(arguments)
+    from .commands import train_command
+
+    train_command(parsed)
+
+
+def _eval(arguments: Sequence[str]) -> None:
+    parsed = tyro.cli(EvalArguments, args=list(arguments), prog="nerf-mini eval")
+    from .commands import eval_command
+
+    eval_command(parsed)
+
+
+def _render(arguments: Sequence[str]) -> None:
+    parsed = tyro.cli(RenderArguments, args=list(arguments), prog="nerf-mini render", config=(tyro.conf.FlagCreatePairsOff,))
+    from .commands import render_command
+
+    render_command(parsed)
+
+
+def _scene(arguments: Sequence[str]) -> None:
+    parsed = tyro.cli(SceneArguments, args=list(arguments), prog="nerf-mini scene")
+    from .commands import scene_command
+
+    scene_command(parsed)
+
+
+VERBS: dict[str, tuple[Callable[[Sequence[str]], None], str]] = {
+    "train": (_train, "train a radiance field on a data set"),
+    "eval": (_eval, "PSNR and SSIM of a run on held-out views"),
+    "render": (_render, "novel views of a run: PNG, GIF, MP4"),
+    "scene": (_scene, "make a synthetic data set"),
+}
+
+
+def help_text() -> str:
+    verbs = "\n".join(f"  {name:<8}{text}" for name, (_, text) in VERBS.items())
+    return (
+        "usage: nerf-mini VERB [OPTIONS]\n\nTrain and look at a neural radiance field on a laptop.\n\n"
+        f"{verbs}\n\n`nerf-mini VERB --help` shows the options of a verb. For a start:\n\n"
+        "  nerf-mini scene shapes --output shapes\n"
+        "  nerf-mini train shapes --output runs/shapes --max-seconds 120\n"
+        "  nerf-mini render runs/shapes --output orbit.gif\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (by default the process's own); returns the exit code, 2 after a clear error."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(help_text())
+        return 0 if arguments else FAILURE
+    if arguments[0] == "--version":
+        from . import __version__
+
+        print(f"nerf-mini {__version__}")
+        return 0
+    if arguments[0] not in VERBS:
+        print(f"nerf-mini: there is no verb {arguments[0]!r}.\n\n{help_text()}", file=sys.stderr)
+        return FAILURE
+    try:
+        VERBS[arguments[0]][0](arguments[1:])
+    except UserError as error:
+        print(f"nerf-mini: {error}", file=sys.stderr)
+        return FAILURE
+    except KeyboardInterrupt:
+        print("nerf-mini: interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

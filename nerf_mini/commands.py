@@ -1,0 +1,158 @@
+"""What the verbs of the command line do: the work, with its progress shown."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from .errors import UserError
+from .evaluation import evaluate_run
+from .novel_views import render_views
+from .run import open_run
+from .training import Progress, Training, final_evaluation, resume, start, train
+
+if TYPE_CHECKING:
+    from .cli import EvalArguments, RenderArguments, SceneArguments, TrainArguments
+
+
+def train_command(arguments: TrainArguments) -> None:
+    """nerf-mini train."""
+    if arguments.max_seconds is not None and not arguments.max_seconds > 0:
+        raise UserError(f"--max-seconds {arguments.max_seconds}: must be positive.")
+    started = time.perf_counter()
+    config, output = arguments.config, arguments.output
+    if output is None:
+        output = Path("runs") / f"{arguments.data.resolve().stem}-{config.method}"
+    if arguments.resume:
+        training = resume(output, config, arguments.data, warn=_say)
+        _say(f"continuing {output} from step {training.step}")
+    else:
+        training = start(arguments.data, output, config)
+        _say(f"training {config.method} ({arguments.preset}) on {_describe(training)}")
+        _say(f"run folder: {output}")
+    remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
+    with _ProgressLine(training, remaining) as line:
+        reason = train(training, remaining, Progress(step=line.step, message=line.message))
+    if reason == "interrupted":
+        _say(f"interrupted at step {training.step}, which is saved. Continue with:")
+        _say(f"  nerf-mini train {arguments.data} --output {output} --resume")
+        return
+    _report_end(training)
+
+
+def _describe(training: Training) -> str:
+    views = training.scene.splits["train"]
+    size = views.intrinsics
+    return f"{training.scene.path}: {len(views)} views of {size.width} x {size.height}, {training.scene.kind}"
+
+
+def _report_end(training: Training) -> None:
+    output = training.run.path
+    _say(f"finished at step {training.step} after {training.state.seconds:.0f} s of training")
+    result = final_evaluation(training)
+    if result is not None:
+        count, total = len(result["views"]), len(training.scene.splits["test"])
+        _say(f"test PSNR {result['psnr']:.2f} dB, SSIM {result['ssim']:.3f} (mean of {count} of {total} test views)")
+    _say(f"pictures: {training.run.renders}")
+    _say(f"next: nerf-mini render {output} --output {output / 'orbit.gif'}")
+
+
+class _ProgressLine:
+    """A tqdm bar over the steps with loss, PSNR and rays per second."""
+
+    def __init__(self, training: Training, max_seconds: float | None):
+        self.max_seconds, self.started = max_seconds, time.perf_counter()
+        self.times: deque[float] = deque(maxlen=100)
+        quiet = not sys.stderr.isatty()
+        self.bar = tqdm(
+            total=training.run.config.training.max_steps, initial=training.step, unit="step", dynamic_ncols=True,
+            mininterval=30 if quiet else 0.2, desc="compiling kernels",
+            bar_format="{desc}: {n_fmt}/{total_fmt} [{elapsed}<{postfix}",
+        )  # fmt: skip
+        self.bar.set_postfix_str("?]", refresh=True)
+
+    def step(self, step: int, metrics: dict[str, float]) -> None:
+        now = time.perf_counter()
+        self.times.append(now)
+        span = now - self.times[0]
+        if span > 0:
+            rate = (len(self.times) - 1) / span
+            left = (self.bar.total - step) / rate
+            if self.max_seconds is not None:
+                left = min(left, max(0.0, self.max_seconds - (now - self.started)))
+            text = f"loss {metrics['loss']:.4f}, PSNR {metrics['psnr']:.2f} dB, {rate * metrics['rays']:.0f} rays/s"
+            self.bar.set_postfix_str(f"{tqdm.format_interval(left)}] {text}", refresh=False)
+        if self.bar.desc.startswith("compiling"):
+            self.bar.set_description_str("training", refresh=False)
+        self.bar.update(1)
+
+    def message(self, text: str) -> None:
+        self.bar.write(text, file=sys.stderr)
+
+    def __enter__(self) -> _ProgressLine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()
+
+
+def eval_command(arguments: EvalArguments) -> None:
+    """nerf-mini eval."""
+    run = open_run(arguments.run)
+
+    def report(row, image, target):
+        _say(f"{row['name']}: PSNR {row['psnr']:.2f} dB, SSIM {row['ssim']:.4f}")
+
+    result = evaluate_run(run, arguments.split, arguments.max_views, arguments.data, report)
+    for warning in result["warnings"]:
+        _say(warning)
+    _say(
+        f"{arguments.split}: PSNR {result['psnr']:.2f} dB, SSIM {result['ssim']:.4f}, mean of {len(result['views'])} views at"
+        f" step {result['step']}; {result['seconds_per_view']:.2f} s per view"
+    )
+    _say(f"written: {run.path / 'eval' / (arguments.split + '.json')}")
+
+
+def render_command(arguments: RenderArguments) -> None:
+    """nerf-mini render."""
+    run = open_run(arguments.run)
+    with tqdm(unit="view", desc="rendering", disable=not sys.stderr.isatty()) as bar:
+
+        def report(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        result = render_views(
+            run, arguments.path, arguments.views, arguments.scale, arguments.output, arguments.maps, report
+        )
+    for warning in result.warnings:
+        _say(warning)
+    first = result.files[0]
+    where = first if len(result.files) == 1 else f"{len(result.files)} files, from {first}"
+    _say(f"rendered step {result.step}: {where}")
+
+
+def scene_command(arguments: SceneArguments) -> None:
+    """nerf-mini scene."""
+    from .scenes.toy import make_scene
+
+    with tqdm(unit="view", desc="ray tracing", disable=not sys.stderr.isatty()) as bar:
+
+        def report(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        folder = make_scene(
+            arguments.name, arguments.output, size=arguments.size, views=arguments.views, seed=arguments.seed,
+            progress=report,
+        )  # fmt: skip
+    _say(f"made: {folder}")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,222 @@
+"""Configuration: one frozen dataclass per concern, saved with every run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import UserError
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """How the data set is read."""
+
+    downscale: int = 1
+    """Shrink images by this whole factor."""
+    background: Literal["auto", "white", "black", "random"] = "auto"
+    """Behind transparent pixels: auto is the data set's own (white for Blender scenes); random trains on random colours."""
+    near: float | None = None
+    """Distance at which rays begin, in scene units; None: the data set's."""
+    far: float | None = None
+    """Distance at which rays end, in scene units; None: the data set's."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network; coarse and fine have the same shape."""
+
+    depth: int = 4
+    """Layers of the trunk."""
+    width: int = 64
+    """Units per layer."""
+    skip: int | None = None
+    """Join the encoded point again after this many layers; None: never."""
+    position_frequencies: int = 8
+    """Octaves of the positional encoding of points."""
+    direction_frequencies: int | None = 4
+    """Octaves of the encoding of viewing directions; None: colour does not depend on the direction."""
+    identity: bool = False
+    """Put the coordinates themselves in front of their encoding, as the paper's code does."""
+    factor_pi: bool = True
+    """Encode sin(2^k pi p) as the paper prints it; without: sin(2^k p), as its code does."""
+    scale: float = 0.5
+    """Scene coordinates are multiplied by this before they are encoded. The encoding repeats with period 2, so the scene
+    should end up inside [-1, 1]."""
+    density_activation: Literal["relu", "softplus"] = "softplus"
+    """relu is the paper's; softplus cannot die."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Samples along a ray."""
+
+    coarse_samples: int = 32
+    """Stratified samples of the coarse pass."""
+    fine_samples: int = 32
+    """Further samples of the fine pass, where the coarse one saw something."""
+    density_noise: float = 0.0
+    """Standard deviation of the noise on the raw density in training."""
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam with an exponentially decaying learning rate."""
+
+    learning_rate: float = 2e-3
+    """At the first step."""
+    final_rate: float = 2e-4
+    """At `decay_steps`; constant from there on."""
+    decay_steps: int = 4000
+    """Steps from the first to the final learning rate."""
+    beta1: float = 0.9
+    """Decay of the mean of gradients."""
+    beta2: float = 0.999
+    """Decay of the mean of squared gradients."""
+    epsilon: float = 1e-7
+    """Added to the root of the mean of squared gradients."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Batches, cadence and warm-up."""
+
+    rays: int = 1024
+    """Rays per step."""
+    crop_steps: int = 200
+    """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
+    crop_fraction: float = 0.5
+    """How much of width and height that centre is."""
+    max_steps: int = 4000
+    """Steps in all."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    validate_every: int = 1000
+    """Steps between validation pictures."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that the result of a training depends on, besides the data."""
+
+    method: Literal["nerf"] = "nerf"
+    """nerf: coarse and fine networks with hierarchical sampling, as in the paper."""
+    seed: int = 0
+    """Of the one random number generator behind initial weights, batches and samples."""
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self):
+        check(self)
+
+
+PRESETS: dict[str, Config] = {}
+
+
+def check(config: Config) -> None:
+    """Raise a UserError that names the first setting that makes no sense."""
+    n, s, o, t = config.network, config.sampling, config.optimiser, config.training
+    for name, value, least in (
+        ("downscale", config.scene.downscale, 1),
+        ("depth", n.depth, 1),
+        ("width", n.width, 2),
+        ("position-frequencies", n.position_frequencies, 0 if n.identity else 1),
+        ("direction-frequencies", 0 if n.direction_frequencies is None else n.direction_frequencies, 0),
+        ("coarse-samples", s.coarse_samples, 3),
+        ("fine-samples", s.fine_samples, 1),
+        ("density-noise", s.density_noise, 0),
+        ("decay-steps", o.decay_steps, 1),
+        ("rays", t.rays, 1),
+        ("crop-steps", t.crop_steps, 0),
+        ("max-steps", t.max_steps, 1),
+        ("log-every", t.log_every, 1),
+        ("checkpoint-every", t.checkpoint_every, 1),
+        ("validate-every", t.validate_every, 1),
+        ("seed", config.seed, 0),
+    ):
+        if value < least:
+            raise UserError(f"--{name} {value}: must be at least {least}")
+    for name, number in (
+        ("scale", n.scale),
+        ("learning-rate", o.learning_rate),
+        ("final-rate", o.final_rate),
+        ("crop-fraction", t.crop_fraction),
+    ):
+        if not number > 0:
+            raise UserError(f"--{name} {number}: must be positive")
+    if n.skip is not None and not 1 <= n.skip < n.depth:
+        raise UserError(f"--skip {n.skip}: must lie between 1 and depth - 1 = {n.depth - 1}")
+    if t.crop_fraction > 1:
+        raise UserError(f"--crop-fraction {t.crop_fraction}: must be at most 1")
+
+
+PRESETS["small"] = Config()
+PRESETS["paper"] = Config(
+    network=NetworkConfig(
+        depth=8, width=256, skip=5, position_frequencies=10, identity=True, factor_pi=False, scale=1.0,
+        density_activation="relu",
+    ),
+    sampling=SamplingConfig(coarse_samples=64, fine_samples=128),
+    optimiser=OptimiserConfig(learning_rate=5e-4, final_rate=5e-5, decay_steps=500_000),
+    training=TrainingConfig(
+        rays=1024, crop_steps=500, max_steps=200_000, log_every=100, checkpoint_every=500, validate_every=2500
+    ),
+)  # fmt: skip
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Nested plain values, as saved in config.json."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict[str, Any], where: str) -> Config:
+    """The inverse of `to_dict`; `where` names the file in messages. Raises UserError for unknown or missing keys."""
+
+    def build(kind, values, path):
+        known = {f.name: f for f in dataclasses.fields(kind)}
+        for key in values:
+            if key not in known:
+                raise UserError(f"{where}: unknown key {path + key!r}; it was written by another version of nerf-mini")
+        arguments = {}
+        for key, value in values.items():
+            nested = _SECTIONS.get(key) if kind is Config else None
+            arguments[key] = build(nested, value, path + key + ".") if nested else value
+        return kind(**arguments)
+
+    return build(Config, values, "")
+
+
+_SECTIONS = {
+    "scene": SceneConfig,
+    "network": NetworkConfig,
+    "sampling": SamplingConfig,
+    "optimiser": OptimiserConfig,
+    "training": TrainingConfig,
+}
+
+
+_LIMITS = ("training.max_steps",)  # where a training ends does not change the steps before
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """One line for each setting in which two configurations differ, except for where the training ends."""
+
+    def flat(values, path=""):
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from flat(value, path + key + ".")
+            else:
+                yield path + key, value
+
+    before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
+    return [
+        f"{key}: {before[key]} in the run, {after[key]} now"
+        for key in before
+        if before[key] != after[key] and key not in _LIMITS
+    ]

@@ -1,0 +1,261 @@
+"""The radiance-field network of the paper as one fused operator: encodings, layers, skip connection and heads."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from autodiff import fused
+
+from ..kernels import network as kernels
+from ..kernels.matmul import COLUMNS
+from .encoding import encode, encoding_width, scales_of
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """The architecture: `depth` layers of `width` ReLU units on the encoded point, heads for density and colour.
+
+    `skip` is the number of layers after which the encoded point is joined to the activations (None: never). With
+    `direction_frequencies` None the colour does not depend on the viewing direction: one linear head on the trunk. Otherwise
+    a linear layer and the encoded direction lead into a layer of width // 2 before the colour head.
+    """
+
+    depth: int = 8
+    width: int = 256
+    skip: int | None = 5
+    position_frequencies: int = 10
+    direction_frequencies: int | None = 4
+    identity: bool = False
+    factor_pi: bool = True
+
+    def __post_init__(self):
+        if self.depth < 1 or self.width < 2:
+            raise ValueError(f"a network needs depth >= 1 and width >= 2, got {self.depth} and {self.width}")
+        if self.skip is not None and not 1 <= self.skip < self.depth:
+            raise ValueError(f"skip joins the encoding after layer {self.skip}, but there are {self.depth} layers")
+        if min(self.position_frequencies, self.direction_frequencies or 0) < 0:
+            raise ValueError("numbers of frequencies must not be negative")
+        if self.position_frequencies == 0 and not self.identity:
+            raise ValueError("position_frequencies 0 needs identity, or nothing of the point is left")
+
+    @property
+    def position_width(self) -> int:
+        return encoding_width(self.position_frequencies, self.identity)
+
+    @property
+    def direction_width(self) -> int:
+        return 0 if self.direction_frequencies is None else encoding_width(self.direction_frequencies, self.identity)
+
+
+def parameter_shapes(shape: NetworkShape) -> dict[str, tuple[int, int]]:
+    """(inputs, outputs) of each layer by name, in order; a layer has a weight of that shape and a bias (outputs,)."""
+    shapes = {}
+    for i in range(shape.depth):
+        joined = shape.position_width if i == shape.skip else 0
+        shapes[f"layer{i}"] = (shape.position_width if i == 0 else shape.width + joined, shape.width)
+    shapes["density"] = (shape.width, 1)
+    if shape.direction_frequencies is None:
+        shapes["color"] = (shape.width, 3)
+    else:
+        shapes["feature"] = (shape.width, shape.width)
+        shapes["view"] = (shape.width + shape.direction_width, shape.width // 2)
+        shapes["color"] = (shape.width // 2, 3)
+    return shapes
+
+
+# -- the reference: plain NumPy ----------------------------------------------------------------------------------------
+
+
+def _reference(points, directions, ray_index, *parameters, shape):
+    layers = dict(zip(parameter_shapes(shape), zip(parameters[::2], parameters[1::2], strict=True), strict=True))
+
+    def dense(name, x):
+        weight, bias = layers[name]
+        return x @ weight + bias
+
+    options = {"identity": shape.identity, "factor_pi": shape.factor_pi}
+    position = encode(points, shape.position_frequencies, **options)  # (samples, position_width)
+    h = position
+    for i in range(shape.depth):
+        if i == shape.skip:
+            h = np.concatenate([position, h], axis=1)
+        h = np.maximum(dense(f"layer{i}", h), 0.0)  # (samples, width)
+    density = dense("density", h)
+    if shape.direction_frequencies is not None:
+        h = dense("feature", h)
+        if shape.direction_width:
+            direction = encode(directions, shape.direction_frequencies, **options)[ray_index]
+            h = np.concatenate([h, direction], axis=1)
+        h = np.maximum(dense("view", h), 0.0)  # (samples, width // 2)
+    return np.concatenate([dense("color", h), density], axis=1)  # (samples, 4)
+
+
+# -- the kernels' view: tables and packed weights ----------------------------------------------------------------------
+
+
+def _padded(width: int) -> int:
+    return -(-width // COLUMNS) * COLUMNS
+
+
+class Plan:
+    """The tables of `kernels.network` for one architecture, and where each parameter lies in the packed weights."""
+
+    def __init__(self, shape: NetworkShape):
+        self.scales = scales_of(shape.position_frequencies, shape.factor_pi)
+        self.direction_scales = scales_of(shape.direction_frequencies or 0, shape.factor_pi)
+        self.identity = shape.identity
+        self.size = 0
+        self._widths = [shape.position_width, shape.direction_width]  # of each buffer
+        self._blocks: list[tuple] = []  # (parameter, first row, rows, columns, offset, padded columns, transposed)
+        self._biases: list[tuple] = []  # (parameter, length, offset)
+        self._names = list(parameter_shapes(shape))
+        layers, heads = [], []
+
+        source = 0
+        for i in range(shape.depth):
+            inputs = [0, source] if i == shape.skip else [source]
+            source = self._layer(layers, f"layer{i}", inputs, shape.width, relu=True)
+        heads.append(self._head("density", source, column=3, columns=1))
+        if shape.direction_frequencies is not None:
+            source = self._layer(layers, "feature", [source], shape.width, relu=False)
+            inputs = [source, 1] if shape.direction_width else [source]
+            source = self._layer(layers, "view", inputs, shape.width // 2, relu=True)
+        heads.append(self._head("color", source, column=0, columns=3))
+
+        padded = [_padded(width) for width in self._widths]
+        offsets = np.concatenate([[0], np.cumsum(padded)])
+        self.columns = int(offsets[-1])
+        self.buffers = np.array(list(zip(offsets, padded, strict=False)), np.int64)
+        self.layers, self.heads = np.array(layers, np.int64), np.array(heads, np.int64)
+
+    def _take(self, size: int) -> int:
+        offset, self.size = self.size, self.size + size
+        return offset
+
+    def _layer(self, layers, name, inputs, width, relu) -> int:
+        out, number = len(self._widths), self._names.index(name)
+        offsets, row = [], 0
+        for source in inputs:
+            rows = self._widths[source]
+            offsets.append(self._take(_padded(rows) * _padded(width)))
+            self._blocks.append((2 * number, row, rows, width, offsets[-1], _padded(rows), _padded(width), False))
+            row += rows
+        bias = self._take(_padded(width))
+        self._biases.append((2 * number + 1, width, bias))
+        self._widths.append(width)
+        second = (inputs[1], offsets[1]) if len(inputs) == 2 else (-1, 0)
+        layers.append((out, inputs[0], second[0], offsets[0], second[1], bias, relu))
+        return out
+
+    def _head(self, name, source, column, columns) -> tuple:
+        number, rows = self._names.index(name), self._widths[source]
+        weight = self._take(columns * _padded(rows))
+        self._blocks.append((2 * number, 0, rows, columns, weight, columns, _padded(rows), True))
+        bias = self._take(columns)
+        self._biases.append((2 * number + 1, columns, bias))
+        return source, weight, bias, column, columns
+
+    def pack(self, parameters, packed, transposed=None) -> None:
+        """Copy the parameters into the padded layout; the padding of `packed` must be zero already."""
+        for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
+            block = parameters[number][row : row + rows]
+            view = packed[offset : offset + high * wide].reshape(high, wide)
+            if is_head:
+                view[:, :rows] = block.T
+                continue
+            view[:rows, :columns] = block
+            if transposed is not None:
+                transposed[offset : offset + high * wide].reshape(wide, high)[:columns, :rows] = block.T
+        for number, length, offset in self._biases:
+            packed[offset : offset + length] = parameters[number]
+
+    def unpack(self, packed, parameters) -> list[np.ndarray]:
+        """The inverse of `pack` for a gradient: fresh arrays of the parameters' shapes."""
+        out = [np.empty_like(p) for p in parameters]
+        for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
+            view = packed[offset : offset + high * wide].reshape(high, wide)
+            out[number][row : row + rows] = view[:, :rows].T if is_head else view[:rows, :columns]
+        for number, length, offset in self._biases:
+            out[number][...] = packed[offset : offset + length]
+        return out
+
+
+plan_of = lru_cache(Plan)
+
+
+class _Workspace(threading.local):
+    """Scratch that is allocated once per architecture, dtype and thread: page faults cost more than the arithmetic."""
+
+    def __init__(self):
+        self.arrays: dict[tuple, np.ndarray] = {}
+
+    def zeros_once(self, plan: Plan, dtype, name: str, shape) -> np.ndarray:
+        key = (id(plan), np.dtype(dtype), name)
+        if key not in self.arrays:
+            self.arrays[key] = np.zeros(shape, dtype)
+        return self.arrays[key]
+
+
+_workspace = _Workspace()
+
+
+def _tables(plan):
+    return plan.scales, plan.direction_scales, plan.identity, plan.buffers, plan.layers, plan.heads
+
+
+def _forward(points, directions, ray_index, *parameters, shape):
+    plan, dtype = plan_of(shape), points.dtype
+    points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
+    weights = _workspace.zeros_once(plan, dtype, "weights", plan.size)
+    scratch = _workspace.zeros_once(plan, dtype, "scratch", (kernels.CHUNKS, kernels.TILE * plan.columns))
+    plan.pack(parameters, weights)
+    out = np.empty((len(points), 4), dtype)
+    kernels.network_forward(points, directions, ray_index, *_tables(plan), weights, scratch, out)
+    return out, ()
+
+
+def _backward(needs, g, saved, points, directions, ray_index, *parameters, shape):
+    plan, dtype = plan_of(shape), points.dtype
+    points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
+    weights = _workspace.zeros_once(plan, dtype, "weights", plan.size)
+    transposed = _workspace.zeros_once(plan, dtype, "transposed", plan.size)
+    tile = (kernels.CHUNKS, kernels.TILE * plan.columns)
+    scratch = _workspace.zeros_once(plan, dtype, "scratch", tile)
+    g_scratch = _workspace.zeros_once(plan, dtype, "g_scratch", tile)
+    g_weights = _workspace.zeros_once(plan, dtype, "g_weights", (kernels.CHUNKS, plan.size))
+    g_weights[...] = 0
+    plan.pack(parameters, weights, transposed)
+    rows = len(points) if needs[0] or needs[1] else 0
+    g_points, g_directions = np.empty((rows, 3), dtype), np.zeros((rows, 3), dtype)
+    kernels.network_backward(
+        np.ascontiguousarray(g), points, directions, ray_index, *_tables(plan),
+        weights, transposed, scratch, g_scratch, g_weights, g_points, g_directions,
+    )  # fmt: skip
+    total = np.zeros_like(directions)
+    if needs[1]:
+        np.add.at(total, ray_index, g_directions)
+    return g_points if needs[0] else None, total, None, *plan.unpack(g_weights.sum(axis=0), parameters)
+
+
+_network = fused("network", reference=_reference, forward=_forward, backward=_backward)
+
+
+def network(points, directions, ray_index, parameters, shape: NetworkShape):
+    """Raw colour and density of samples: the network of Mildenhall et al. 2020 (figure 7), before output activations.
+
+    points (samples, 3); directions (rays, 3), unit; ray_index (samples,) int64, the ray of each sample; parameters a dict of
+    {name: {"weight": (in, out), "bias": (out,)}} for the names of `parameter_shapes(shape)`. All float arrays have one
+    dtype. Returns (samples, 4): red, green, blue, density.
+    """
+    flat = []
+    for name, (inputs, outputs) in parameter_shapes(shape).items():
+        layer = parameters.get(name)
+        if layer is None or np.shape(layer["weight"]) != (inputs, outputs) or np.shape(layer["bias"]) != (outputs,):
+            found = None if layer is None else {key: np.shape(value) for key, value in layer.items()}
+            raise ValueError(f"network parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}")
+        flat += [layer["weight"], layer["bias"]]
+    return _network(points, directions, np.asarray(ray_index, np.int64), *flat, shape=shape)

@@ -1,0 +1,45 @@
+"""Adam, and the schedule of its learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autodiff import tree
+
+from .config import OptimiserConfig
+from .kernels.adam import adam_step
+
+
+@dataclass
+class AdamState:
+    """Steps taken, and the running means of gradients and of their squares, in the form of the parameters."""
+
+    step: int
+    mean: Any
+    variance: Any
+
+
+def learning_rate(config: OptimiserConfig, step: int) -> float:
+    """Exponential decay: geometric from `learning_rate` at step 0 to `final_rate` at `decay_steps`, then constant."""
+    progress = min(1.0, step / config.decay_steps)
+    return config.learning_rate * (config.final_rate / config.learning_rate) ** progress
+
+
+def adam_init(parameters: Any) -> AdamState:
+    return AdamState(0, tree.map_leaves(np.zeros_like, parameters), tree.map_leaves(np.zeros_like, parameters))
+
+
+def adam_update(config: OptimiserConfig, parameters: Any, gradient: Any, state: AdamState) -> None:
+    """One step of Adam (Kingma and Ba 2015, algorithm 1), in place on the parameters and the state."""
+    rate = learning_rate(config, state.step)
+    state.step += 1
+    leaves = (tree.flatten(t)[0] for t in (parameters, gradient, state.mean, state.variance))
+    for p, g, m, v in zip(*leaves, strict=True):
+        flat_g = np.ascontiguousarray(g).reshape(-1)
+        adam_step(
+            p.reshape(-1), flat_g, m.reshape(-1), v.reshape(-1),
+            rate, config.beta1, config.beta2, config.epsilon, state.step,
+        )  # fmt: skip

@@ -1,0 +1,44 @@
+"""Packed samples: one flat array for all rays, and for each ray where its samples start and how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RaySamples:
+    """Samples along a batch of rays.
+
+    t, delta (samples,): distance along the ray, and length of the interval that a sample stands for, in scene units;
+    ray_index (samples,) int64: the ray of each sample; starts, counts (rays,) int64: the samples of each ray.
+    """
+
+    t: Any
+    delta: Any
+    ray_index: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+    def points(self, origins: Any, directions: Any) -> Any:
+        """Positions of the samples, (samples, 3), for origins and directions (rays, 3)."""
+        return origins[self.ray_index] + self.t[:, None] * directions[self.ray_index]
+
+
+def pack(t: np.ndarray, far: float) -> RaySamples:
+    """The dense case: t (rays, samples) ascending, every ray with as many samples.
+
+    delta_i = t_{i+1} - t_i as in the paper; the last interval ends at `far`, so that what lies there is not made opaque.
+    """
+    rays, samples = t.shape
+    end = np.full((rays, 1), far, t.dtype)
+    delta = np.maximum(np.diff(t, axis=1, append=end), 0)  # (rays, samples)
+    return RaySamples(
+        t=t.reshape(-1),
+        delta=delta.reshape(-1),
+        ray_index=np.repeat(np.arange(rays), samples),
+        starts=np.arange(rays) * samples,
+        counts=np.full(rays, samples),
+    )

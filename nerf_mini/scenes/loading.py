@@ -1,0 +1,45 @@
+"""From a path to a scene: the list of readers, and which of them a path is for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nerf_mini.errors import UserError
+from nerf_mini.scenes import blender, tiny_nerf
+from nerf_mini.scenes.reader import Reader, Request
+from nerf_mini.scenes.scene import SPLITS, Scene
+
+# The first that recognises a path reads it. A new format is a module with a READER, and one name here.
+READERS: tuple[Reader, ...] = (blender.READER, tiny_nerf.READER)
+
+
+def load_scene(
+    path: Path | str,
+    downscale: int = 1,
+    splits: Sequence[str] = SPLITS,
+    near: float | None = None,
+    far: float | None = None,
+) -> Scene:
+    """Read a data set, whose kind is told from the path itself.
+
+    Args:
+        path: a Blender-style folder, or a tiny NeRF .npz file or the folder with it.
+        downscale: whole factor by which images shrink (area average) and their intrinsics with them.
+        splits: which to read; one that the data set lacks is left out of the scene, except that "train" must exist.
+        near, far: distances along rays, in scene units, instead of the data set's own.
+
+    Raises:
+        UserError: the path is no data set, or something in it is wrong; the message says what and where.
+    """
+    path = Path(path)
+    unknown = [split for split in splits if split not in SPLITS]
+    if unknown:
+        raise UserError(f"there is no split {unknown[0]!r}; the splits are {', '.join(SPLITS)}.")
+    if downscale < 1:
+        raise UserError(f"the downscale factor must be a whole number of at least 1, not {downscale}.")
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder.")
+    for reader in READERS:
+        if reader.recognise(path):
+            return reader.read(Request(path, downscale, splits, near, far))
+    looked_for = "; ".join(reader.looks_for for reader in READERS)
+    raise UserError(f"{path}: not a data set that is known here. Looked for: {looked_for}.")

@@ -1,0 +1,84 @@
+"""What a reader of data sets is, and the checks that all of them share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nerf_mini.errors import UserError
+from nerf_mini.scenes.scene import Scene
+
+_ROTATION_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for: see `load_scene`."""
+
+    path: Path
+    downscale: int
+    splits: Sequence[str]
+    near: float | None
+    far: float | None
+
+    def bounds(self, near: float, far: float) -> tuple[float, float]:
+        """The near and far distances: the user's where given, else the data set's.
+
+        Raises UserError unless 0 <= near < far and both are finite.
+        """
+        near = near if self.near is None else self.near
+        far = far if self.far is None else self.far
+        if not (0.0 <= near < far < np.inf):
+            raise UserError(f"{self.path}: near {near} and far {far} are no range of distances; need 0 <= near < far.")
+        return float(near), float(far)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One data set format.
+
+    Attributes:
+        kind: its name, which becomes `Scene.kind`.
+        looks_for: what makes a path one of this kind, in words, for error messages.
+        recognise: whether a path is of this kind, told from names alone, without reading files.
+        read: the reader itself.
+    """
+
+    kind: str
+    looks_for: str
+    recognise: Callable[[Path], bool]
+    read: Callable[[Request], Scene]
+
+
+def checked_pose(matrix: object, where: str) -> np.ndarray:
+    """A camera-to-world matrix as float64 (4, 4).
+
+    Args:
+        matrix: anything that should be one: nested lists from JSON, an array.
+        where: file and frame, the beginning of every message.
+
+    Raises:
+        UserError: it is not 4x4, not finite, its last row is not 0 0 0 1, or its 3x3 part is no rotation
+            (R^T R = 1 within 1e-3 and det R > 0).
+    """
+    try:
+        pose = np.array(matrix, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: the pose is not a 4x4 matrix of numbers.") from error
+    if pose.shape != (4, 4):
+        raise UserError(f"{where}: the pose must be a 4x4 matrix, but its shape is {pose.shape}.")
+    if not np.isfinite(pose).all():
+        raise UserError(f"{where}: the pose holds numbers that are not finite.")
+    if np.abs(pose[3] - (0.0, 0.0, 0.0, 1.0)).max() > _ROTATION_TOLERANCE:
+        raise UserError(f"{where}: the last row of the pose is {pose[3].tolist()}, not 0 0 0 1. Is it transposed?")
+    rotation = pose[:3, :3]
+    if np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
+        lengths = ", ".join(f"{length:.4g}" for length in np.linalg.norm(rotation, axis=0))
+        raise UserError(
+            f"{where}: the 3x3 part of the pose is no rotation: its columns must be orthogonal and of length 1 "
+            f"(lengths: {lengths}). Remove any scale or shear from the cameras."
+        )
+    if np.linalg.det(rotation) < 0.0:
+        raise UserError(f"{where}: the 3x3 part of the pose mirrors (determinant -1). Flip one of the camera's axes.")
+    return pose

@@ -1,0 +1,119 @@
+"""The single-file data set of the tiny NeRF notebook: an .npz with images, poses and a focal length."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from nerf_mini.cameras import Intrinsics
+from nerf_mini.errors import UserError
+from nerf_mini.images import downscale, to_uint8
+from nerf_mini.scenes.reader import Reader, Request, checked_pose
+from nerf_mini.scenes.scene import Scene, Views
+
+DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
+FILE_NAME = "tiny_nerf_data.npz"
+_TRAINING_VIEWS = 100
+_KEYS = ("images", "poses", "focal")
+
+
+def _data_file(path: Path) -> Path:
+    return path / FILE_NAME if path.is_dir() else path
+
+
+def _recognise(path: Path) -> bool:
+    file = _data_file(path)
+    return file.is_file() and file.suffix == ".npz"
+
+
+def read_tiny_nerf(request: Request) -> Scene:
+    """Read an .npz file with `images` (N, H, W, 3), float in [0, 1] or uint8, `poses` (N, 4, 4) and `focal` in pixels.
+
+    As in the notebook the first 100 images train and image 101 tests; image 100 validates. Of fewer than 102 images
+    the last one tests, the one before validates (given at least three) and the rest train.
+
+    Raises:
+        UserError: the file is damaged, lacks a key, or its arrays do not fit together.
+    """
+    file = _data_file(request.path)
+    arrays = _read_arrays(file)
+    images = _checked_images(file, arrays["images"])
+    poses = _checked_poses(file, arrays["poses"], len(images))
+    focal = _checked_focal(file, arrays["focal"])
+    height, width = images.shape[1:3]
+    intrinsics = Intrinsics(width, height, focal, focal, 0.5 * width, 0.5 * height)
+    splits = {}
+    for split, indices in _split_indices(len(images)).items():
+        if split in request.splits:
+            small = _downscaled(file, images[indices.start : indices.stop], request.downscale)
+            names = tuple(f"{index:03d}" for index in indices)
+            views_poses = poses[indices.start : indices.stop]
+            splits[split] = Views(small, views_poses, intrinsics.scaled(1.0 / request.downscale), names)
+    near, far = request.bounds(DEFAULT_NEAR, DEFAULT_FAR)
+    return Scene(file.stem, request.path, "tiny_nerf", splits, near, far, background="black")
+
+
+def _split_indices(count: int) -> dict[str, range]:
+    """Which images belong to which split; empty splits are left out."""
+    held_out = min(count - 1, 2)
+    trained = min(count - held_out, _TRAINING_VIEWS)
+    indices = {"train": range(trained)}
+    if held_out == 2:
+        indices["val"] = range(trained, trained + 1)
+    if held_out >= 1:
+        indices["test"] = range(trained + held_out - 1, trained + held_out)
+    return indices
+
+
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The three arrays of the file."""
+    try:
+        with np.load(file) as archive:
+            missing = [key for key in _KEYS if key not in archive]
+            if missing:
+                raise UserError(f"{file}: lacks {', '.join(map(repr, missing))}; it holds {', '.join(archive)}.")
+            return {key: archive[key] for key in _KEYS}
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as an .npz archive ({error}). Is the file complete?") from error
+
+
+def _checked_images(file: Path, images: np.ndarray) -> np.ndarray:
+    """The images as uint8 (N, H, W, 3)."""
+    if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
+        raise UserError(f"{file}: 'images' must be (N, H, W, 3), but its shape is {images.shape}.")
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise UserError(f"{file}: 'images' must be uint8 or float, not {images.dtype}.")
+    low, high = images.min(), images.max()  # either is NaN where any value is
+    if not (low >= -1e-3 and high <= 1.0 + 1e-3):
+        raise UserError(f"{file}: 'images' must lie in [0, 1], but range from {low} to {high}.")
+    return to_uint8(images)
+
+
+def _checked_poses(file: Path, poses: np.ndarray, count: int) -> np.ndarray:
+    """The poses as float64 (N, 4, 4), one per image."""
+    if len(np.atleast_1d(poses)) != count:
+        raise UserError(f"{file}: there are {count} images, but 'poses' has the shape {poses.shape}.")
+    return np.stack([checked_pose(pose, f"{file}: frame {index}") for index, pose in enumerate(poses)])
+
+
+def _checked_focal(file: Path, focal: np.ndarray) -> float:
+    """The focal length in pixels."""
+    if focal.size != 1 or not np.issubdtype(focal.dtype, np.number) or not 0.0 < focal.item() < np.inf:
+        raise UserError(f"{file}: 'focal' must be one positive number, not {focal!r}.")
+    return float(focal.item())
+
+
+def _downscaled(file: Path, images: np.ndarray, factor: int) -> np.ndarray:
+    """Every image of (N, H, W, 3) downscaled; an error names the file."""
+    try:
+        return np.stack([downscale(image, factor) for image in images])
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+
+
+READER = Reader(
+    "tiny_nerf", f"a file .npz with images, poses and focal, or a folder with {FILE_NAME}", _recognise, read_tiny_nerf
+)

@@ -1,0 +1,205 @@
+"""A small ray tracer: surfaces under a sun with a soft edge, skylight with contact shadows, highlights.
+
+Light is computed in linear units and encoded for display per ray, before rays are averaged into pixels: the averaged
+values then composite as stored values do (nerf_mini.images.composite).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+
+from nerf_mini.cameras import Intrinsics, camera_rays
+from nerf_mini.images import to_uint8
+from nerf_mini.scenes.toy.primitives import Shape, Vector
+
+Texture = Callable[[np.ndarray], np.ndarray]  # points (N, 3) -> linear reflectance (N, 3) or (3,)
+
+_OFFSET = 1e-6  # by how much shadow rays start off the surface
+_TILE = 16  # pixels on a side: so small that a tile's arrays stay in cache and few shapes concern it
+DISPLAY_GAMMA = 2.2
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A shape and how it reflects: a matt texture below a Blinn-Phong highlight.
+
+    Attributes:
+        occluder: radius of the ball, in the middle of the shape's bounds, that stands for the shape where it hides
+            the sky from its neighbours; 0 hides nothing.
+    """
+
+    shape: Shape
+    texture: Texture
+    specular: float = 0.0
+    shininess: float = 32.0
+    occluder: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """A distant sun and a sky, as linear RGB.
+
+    Attributes:
+        sun_direction: towards the sun.
+        sun_spread: tangent of the sun's angular radius; 0 makes shadows hard.
+        sky, ground: light from above and reflected from below.
+    """
+
+    sun_direction: Vector
+    sun: Vector
+    sky: Vector
+    ground: Vector
+    sun_spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class SurfaceScene:
+    """What there is to see."""
+
+    surfaces: Sequence[Surface]
+    lighting: Lighting
+
+    @cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bounding spheres of the K surfaces: centres (K, 3) and radii (K,)."""
+        centers, radii = zip(*(surface.shape.bounds for surface in self.surfaces), strict=True)
+        return np.stack(centers), np.array(radii)
+
+
+def render_surfaces(
+    scene: SurfaceScene, intrinsics: Intrinsics, pose: np.ndarray, supersampling: int = 4
+) -> np.ndarray:
+    """One view, with supersampling^2 rays per pixel: uint8 (H, W, 4), straight alpha, clear where nothing is."""
+    offsets = (np.arange(supersampling) + 0.5) / supersampling - 0.5
+    sub_rows, sub_columns = (grid.ravel() for grid in np.meshgrid(offsets, offsets, indexing="ij"))  # (S,)
+    suns = _sun_directions(scene.lighting, len(sub_rows))  # (S, 3): each sub-ray sees its own point of the sun
+    image = np.empty((intrinsics.height, intrinsics.width, 4))
+    for top, left in product(range(0, intrinsics.height, _TILE), range(0, intrinsics.width, _TILE)):
+        tile = image[top : top + _TILE, left : left + _TILE]
+        rows, columns = np.indices(tile.shape[:2])[..., None] + np.array([top, left]).reshape(2, 1, 1, 1)
+        origins, directions = camera_rays(intrinsics, pose, columns + sub_columns, rows + sub_rows, np.float64)
+        towards_sun = np.broadcast_to(suns, directions.shape)  # (h, w, S, 3), as are the rays
+        color, hit = _trace(scene, origins.reshape(-1, 3), directions.reshape(-1, 3), towards_sun.reshape(-1, 3))
+        count = hit.reshape(directions.shape[:3]).sum(axis=2, keepdims=True)  # (h, w, 1)
+        tile[..., :3] = color.reshape(directions.shape).sum(axis=2) / np.maximum(count, 1)
+        tile[..., 3:] = count / len(suns)
+    return to_uint8(image)
+
+
+def _sun_directions(lighting: Lighting, count: int) -> np.ndarray:
+    """Unit directions spread evenly over the disc of the sun: (count, 3)."""
+    center = _unit(np.array(lighting.sun_direction))
+    side = _unit(np.cross(center, np.eye(3)[np.argmin(np.abs(center))]))
+    # Vogel's sunflower: equal areas, at steps of the golden angle.
+    radius = lighting.sun_spread * np.sqrt((np.arange(count) + 0.5) / count)
+    angle = np.arange(count) * np.pi * (3.0 - np.sqrt(5.0))
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    return _unit(center + x[:, None] * side + y[:, None] * np.cross(center, side))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _trace(
+    scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray, towards_sun: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Display-encoded colours (N, 3), zero where nothing is hit, and whether something is: (N,) bool."""
+    distance, index = _nearest_hit(scene, origins, directions)
+    hit = np.isfinite(distance)
+    color = np.zeros_like(origins)
+    if not hit.any():
+        return color, hit
+    points = origins[hit] + distance[hit, None] * directions[hit]
+    linear = _shade(scene, index[hit], points, directions[hit], towards_sun[hit])
+    color[hit] = np.clip(linear, 0.0, 1.0) ** (1.0 / DISPLAY_GAMMA)
+    return color, hit
+
+
+def _shade(
+    scene: SurfaceScene, index: np.ndarray, points: np.ndarray, directions: np.ndarray, towards_sun: np.ndarray
+) -> np.ndarray:
+    """Linear colours (N, 3) of points on the surfaces numbered `index` (N,), seen along `directions` (N, 3)."""
+    normals, albedo, specular, shininess = _surface_properties(scene.surfaces, index, points)
+    lit = np.maximum(np.sum(normals * towards_sun, axis=1), 0.0)  # (N,)
+    facing = lit > 0.0
+    lit[facing] *= ~_shadowed(scene, points[facing] + _OFFSET * normals[facing], towards_sun[facing])
+    halfway = _unit(towards_sun - directions)
+    highlight = specular * np.maximum(np.sum(normals * halfway, axis=1), 0.0) ** shininess * (lit > 0.0)
+    upward = 0.5 + 0.5 * normals[:, 2:]
+    light = scene.lighting
+    ambient = (upward * light.sky + (1.0 - upward) * light.ground) * _openness(scene.surfaces, index, points, normals)
+    return albedo * (ambient + lit[:, None] * light.sun) + highlight[:, None] * light.sun
+
+
+def _nearest_hit(
+    scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distance to the first surface along each ray, infinite where none, and its index: (N,), (N,)."""
+    nearest, index = np.full(len(origins), np.inf), np.zeros(len(origins), np.intp)
+    for candidate in _candidates(scene, origins, directions):
+        distance = scene.surfaces[candidate].shape.intersect(origins, directions)
+        closer = distance < nearest
+        nearest[closer] = distance[closer]
+        index[closer] = candidate
+    return nearest, index
+
+
+def _shadowed(scene: SurfaceScene, points: np.ndarray, towards_sun: np.ndarray) -> np.ndarray:
+    """Whether anything stands between points and the sun: (N,) bool."""
+    blocked = np.zeros(len(points), bool)
+    if len(points) == 0:
+        return blocked
+    for candidate in _candidates(scene, points, towards_sun):
+        blocked |= np.isfinite(scene.surfaces[candidate].shape.intersect(points, towards_sun))
+    return blocked
+
+
+def _candidates(scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Indices of the surfaces that a bundle of rays may meet: those whose bounding sphere reaches into its cone."""
+    centers, radii = scene.bounds
+    middle = 0.5 * (origins.min(axis=0) + origins.max(axis=0))
+    reach = radii + np.linalg.norm(origins - middle, axis=1).max()  # (K,)
+    axis = _unit(directions.mean(axis=0))
+    opening = np.arccos(np.clip((directions @ axis).min(), -1.0, 1.0))
+    offset = centers - middle
+    distance = np.maximum(np.linalg.norm(offset, axis=1), 1e-12)
+    angle = np.arccos(np.clip(offset @ axis / distance, -1.0, 1.0))
+    widening = np.arcsin(np.minimum(reach / distance, 1.0))
+    return np.flatnonzero((distance <= reach) | (angle <= opening + widening + 1e-9))
+
+
+def _surface_properties(
+    surfaces: Sequence[Surface], index: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Normals (N, 3), reflectance (N, 3), strength and exponent of the highlight (N,), (N,) at points on surfaces."""
+    normals, albedo = np.empty_like(points), np.empty_like(points)
+    for i in np.unique(index):
+        here = index == i
+        normals[here] = surfaces[i].shape.normals(points[here])
+        albedo[here] = surfaces[i].texture(points[here])
+    specular = np.array([surface.specular for surface in surfaces])
+    shininess = np.array([surface.shininess for surface in surfaces])
+    return normals, albedo, specular[index], shininess[index]
+
+
+def _openness(
+    surfaces: Sequence[Surface], index: np.ndarray, points: np.ndarray, normals: np.ndarray
+) -> np.ndarray:
+    """How much of the sky a point sees past the occluders of the other surfaces: (N, 1) in [0, 1].
+
+    A ball of radius r at distance d takes max(0, n . (c - p) / d) r^2 / d^2 of the cosine-weighted hemisphere.
+    """
+    openness = np.ones(len(points))
+    for i, surface in enumerate(surfaces):
+        if surface.occluder == 0.0:
+            continue
+        offset = surface.shape.bounds[0] - points
+        distance = np.linalg.norm(offset, axis=1)
+        facing = np.maximum(np.sum(normals * offset, axis=1) / distance, 0.0)
+        covered = facing * np.minimum(surface.occluder / distance, 1.0) ** 2
+        openness *= np.where(index == i, 1.0, 1.0 - covered)
+    return openness[:, None]

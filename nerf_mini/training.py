@@ -1,0 +1,204 @@
+"""The training loop: batch, loss and gradient, optimiser step, and what is written on the way."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .checkpoint import Checkpoint, checkpoint_files, save
+from .config import Config, differences
+from .errors import UserError
+from .evaluation import evaluate_views, spread_indices, target_image
+from .images import write_image
+from .methods import draw_batch
+from .metrics import mse_to_psnr
+from .optimiser import adam_init, adam_update, learning_rate
+from .rendering import render_image
+from .run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
+from .scenes import Scene
+
+COLLAPSE_AFTER = 400  # steps; before, a network may well be of one colour
+COLLAPSE_SPREAD = 2e-3  # standard deviation of the rendered colours of a batch
+
+
+@dataclass
+class Progress:
+    """What the command line shows while a training runs; every method may be replaced."""
+
+    step: Callable[[int, dict[str, float]], None] = lambda step, metrics: None
+    message: Callable[[str], None] = lambda text: None
+
+
+@dataclass
+class Training:
+    """A training in progress: the run it belongs to, its data, and its state."""
+
+    run: Run
+    scene: Scene
+    state: Checkpoint
+    method: Any
+    recent: deque = field(default_factory=lambda: deque(maxlen=200))  # fine losses of the latest steps
+
+    @property
+    def step(self) -> int:
+        return self.state.optimiser.step
+
+
+def start(data: Path, output: Path, config: Config) -> Training:
+    """A new training in a new run folder."""
+    scene = read_scene(data, config)
+    run = create_run(output, config, scene)
+    method = run.method()
+    rng = np.random.default_rng(config.seed)
+    parameters = method.init(rng)
+    return Training(run, scene, Checkpoint(parameters, adam_init(parameters), rng, 0.0), method)
+
+
+def resume(output: Path, config: Config | None = None, data: Path | None = None, warn: Callable = print) -> Training:
+    """Continue the training in a run folder from its newest readable checkpoint.
+
+    `config` must agree with the run's, but for where the training ends; None takes the run's own. Raises UserError otherwise,
+    listing the differences.
+    """
+    run = open_run(output)
+    if config is not None:
+        changed = differences(run.config, config)
+        if changed:
+            raise UserError(
+                f"{output}: --resume with a different configuration.\n  " + "\n  ".join(changed)
+                + "\nDrop these options to continue the run, or train anew with another --output."
+            )  # fmt: skip
+        run = Run(run.path, config, run.data, run.cameras)
+    scene = run.scene(("train", "val", "test"), data)
+    state, warnings = run.latest()
+    for warning in warnings:
+        warn(f"{warning} Falling back to the checkpoint of step {state.optimiser.step}.")
+    truncate_metrics(run.metrics, state.optimiser.step)
+    return Training(run, scene, state, run.method())
+
+
+def train(training: Training, max_seconds: float | None = None, progress: Progress | None = None) -> str:
+    """Run a training to its end; returns why it ended: "steps", "time" or "interrupted".
+
+    Checkpoints and metrics are written on the way and at the end. `max_seconds` bounds the time of this call, compilation
+    included. Ctrl-C finishes the step, saves, and returns "interrupted"; a second one stops at once. Raises UserError if the loss
+    is not finite or the network has collapsed.
+    """
+    progress = progress or Progress()
+    settings = training.run.config.training
+    started, before, saved_at = time.perf_counter(), training.state.seconds, -1
+    reason = "steps"
+    with _interruptible() as interrupted:
+        while training.step < settings.max_steps:
+            if max_seconds is not None and time.perf_counter() - started >= max_seconds:
+                reason = "time"
+                break
+            if interrupted():
+                reason = "interrupted"
+                break
+            metrics = train_step(training)
+            training.state.seconds = before + time.perf_counter() - started
+            step = training.step
+            progress.step(step, metrics)
+            if step % settings.log_every == 0:
+                append_metrics(training.run.metrics, {"step": step, "seconds": training.state.seconds, **metrics})
+            if step % settings.checkpoint_every == 0:
+                save(training.run.checkpoints, training.state)
+                saved_at = step
+            if step % settings.validate_every == 0:
+                validate(training, progress)
+    if training.step != saved_at:
+        save(training.run.checkpoints, training.state)
+    return reason
+
+
+def train_step(training: Training) -> dict[str, float]:
+    """One batch, one gradient, one update. Returns loss, psnr (dB, mean of recent steps), learning_rate and rays."""
+    config, state = training.run.config, training.state
+    settings = config.training
+    crop = settings.crop_fraction if training.step < settings.crop_steps else 1.0
+    batch = draw_batch(training.scene.splits["train"], settings.rays, training.run.cameras.background, crop, state.rng)
+    losses, gradient = training.method.loss_and_gradient(state.parameters, batch, state.rng)
+    _require_finite(training, losses["loss"])
+    _require_spread(training, losses["spread"], batch.target)
+    rate = learning_rate(config.optimiser, training.step)
+    adam_update(config.optimiser, state.parameters, gradient, state.optimiser)
+    training.recent.append(losses["fine_loss"])
+    psnr = mse_to_psnr(float(np.mean(training.recent)))
+    return {"loss": losses["loss"], "psnr": psnr, "learning_rate": rate, "rays": settings.rays}
+
+
+def validate(training: Training, progress: Progress) -> float:
+    """Render one held-out view beside the truth to renders/validation/; returns and logs its PSNR."""
+    splits = training.scene.splits
+    views = splits.get("val") or splits.get("test") or splits["train"]
+    background = training.run.cameras.background
+    index = (training.step // training.run.config.training.validate_every) % len(views)
+    image = render_image(training.method, training.state.parameters, views.intrinsics, views.poses[index], background)
+    target = target_image(views, index, background)
+    path = training.run.renders / "validation" / f"step-{training.step:07d}.png"
+    write_image(path, np.concatenate([image.color, target], axis=1))
+    psnr = mse_to_psnr(float(np.mean((image.color - target) ** 2)))
+    append_metrics(training.run.metrics, {"step": training.step, "validation_psnr": psnr, "view": views.names[index]})
+    progress.message(f"step {training.step}: validation PSNR {psnr:.2f} dB, {path}")
+    return psnr
+
+
+def final_evaluation(training: Training, most: int = 8) -> dict[str, Any] | None:
+    """PSNR and SSIM on at most `most` test views; None for a data set without a test split."""
+    views = training.scene.splits.get("test")
+    if views is None:
+        return None
+    indices = spread_indices(len(views), most)
+    return evaluate_views(training.method, training.state.parameters, views, training.run.cameras.background, indices)
+
+
+def _require_finite(training: Training, loss: float) -> None:
+    if math.isfinite(loss):
+        return
+    files = checkpoint_files(training.run.checkpoints)
+    good = f"The last good checkpoint is {files[-1]}" if files else "There is no checkpoint yet"
+    raise UserError(
+        f"the loss became {loss} at step {training.step + 1} (seed {training.run.config.seed}). {good}. Train again with a"
+        f" lower --learning-rate than {training.run.config.optimiser.learning_rate}, or another --seed."
+    )
+
+
+def _require_spread(training: Training, spread: float, target: np.ndarray) -> None:
+    """Stop when every ray has the same colour although the pictures have not: nothing will be learnt from there on."""
+    if training.step < COLLAPSE_AFTER or spread >= COLLAPSE_SPREAD or np.std(target, axis=0).max() < 10 * COLLAPSE_SPREAD:
+        return
+    raise UserError(
+        f"the training has collapsed: at step {training.step} every ray has the same colour (seed"
+        f" {training.run.config.seed}). Train again with another --seed, with --density-activation softplus, with a lower"
+        " --learning-rate, or check that --near and --far enclose the scene."
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a flag, so that a step is never cut in half; the second one raises as usual."""
+    pressed = []
+
+    def on_interrupt(number, frame):
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    try:
+        before = signal.signal(signal.SIGINT, on_interrupt)
+    except ValueError:  # not the main thread: Ctrl-C goes elsewhere
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,51 @@
+"""Volume rendering: rays, a field and samples become colour, depth and opacity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .ops import composite
+from .samplers import RaySamples
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a batch of rays sees: color (rays, 3), depth and opacity (rays,), and the samples' weights (samples,).
+
+    The depth is the mean distance sum(w t) / sum(w); 0 where the ray hits nothing.
+    """
+
+    color: Any
+    depth: Any
+    opacity: Any
+    weights: Any
+
+
+def render(
+    field: Callable,
+    parameters: Any,
+    origins: Any,
+    directions: Any,
+    samples: RaySamples,
+    background: Any = None,
+    noise: Any = None,
+) -> Rendering:
+    """Render rays through a field.
+
+    origins, directions (rays, 3), directions of unit length; `background` (3,) or (rays, 3) shines through what is not opaque,
+    None is black; `noise` (samples,) is added to the raw density. The function is plain NumPy and differentiable in every float
+    argument.
+    """
+    points = samples.points(origins, directions)  # (samples, 3)
+    density, color = field(parameters, points, directions, samples.ray_index, noise)
+    color, distance, opacity, weights = composite(
+        density, color, samples.t, samples.delta, samples.starts, samples.counts
+    )
+    depth = distance / np.maximum(opacity, 1e-10)
+    if background is not None:
+        color = color + (1 - opacity)[:, None] * background
+    return Rendering(color, depth, opacity, weights)

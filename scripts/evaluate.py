@@ -1,0 +1,7 @@
+"""The same as `nerf-mini eval`."""
+
+import sys
+
+from nerf_mini.cli import main
+
+sys.exit(main(["eval", *sys.argv[1:]]))

@@ -1,0 +1,7 @@
+"""The same as `nerf-mini train`."""
+
+import sys
+
+from nerf_mini.cli import main
+
+sys.exit(main(["train", *sys.argv[1:]]))
