@@ -42,7 +42,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     for prefix, tree in (("parameters", checkpoint.parameters), ("mean", state.mean), ("variance", state.variance)):
         arrays.update(_named(tree, prefix))
     path = folder / f"step-{state.step:07d}.npz"
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     for old in checkpoint_files(folder)[:-KEPT]:
         old.unlink()
     return path

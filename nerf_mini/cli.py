@@ -20,8 +20,8 @@ FAILURE = 2  # exit code of a clear error
 class TrainArguments:
     """Train a radiance field on a data set.
 
-    DATA is a Blender-style folder (transforms_train.json and pictures) or a tiny_nerf_data.npz; the kind is recognised. The result
-    is a run folder with configuration, metrics, checkpoints and pictures.
+    DATA is a Blender-style folder (transforms_train.json and pictures) or a tiny_nerf_data.npz; the kind is
+    recognised. The result is a run folder with configuration, metrics, checkpoints and pictures.
     """
 
     data: tyro.conf.Positional[Path]
@@ -96,7 +96,11 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
         config = open_run(Path(output)).config
     default = TrainArguments(data=tyro.MISSING, config=config)
     return tyro.cli(
-        TrainArguments, default=default, args=list(arguments), prog="nerf-mini train", config=(tyro.conf.FlagCreatePairsOff,)
+        TrainArguments,
+        default=default,
+        args=list(arguments),
+        prog="nerf-mini train",
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
 
 
@@ -124,7 +128,9 @@ def _eval(arguments: Sequence[str]) -> None:
 
 
 def _render(arguments: Sequence[str]) -> None:
-    parsed = tyro.cli(RenderArguments, args=list(arguments), prog="nerf-mini render", config=(tyro.conf.FlagCreatePairsOff,))
+    parsed = tyro.cli(
+        RenderArguments, args=list(arguments), prog="nerf-mini render", config=(tyro.conf.FlagCreatePairsOff,)
+    )
     from .commands import render_command
 
     render_command(parsed)

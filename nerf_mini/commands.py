@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections import deque
@@ -40,7 +41,7 @@ def train_command(arguments: TrainArguments) -> None:
         reason = train(training, remaining, Progress(step=line.step, message=line.message))
     if reason == "interrupted":
         _say(f"interrupted at step {training.step}, which is saved. Continue with:")
-        _say(f"  nerf-mini train {arguments.data} --output {output} --resume")
+        _say("  " + shlex.join(["nerf-mini", "train", str(arguments.data), "--output", str(output), "--resume"]))
         return
     _report_end(training)
 
@@ -59,7 +60,7 @@ def _report_end(training: Training) -> None:
         count, total = len(result["views"]), len(training.scene.splits["test"])
         _say(f"test PSNR {result['psnr']:.2f} dB, SSIM {result['ssim']:.3f} (mean of {count} of {total} test views)")
     _say(f"pictures: {training.run.renders}")
-    _say(f"next: nerf-mini render {output} --output {output / 'orbit.gif'}")
+    _say("next: " + shlex.join(["nerf-mini", "render", str(output), "--output", str(output / "orbit.gif")]))
 
 
 class _ProgressLine:
@@ -72,9 +73,9 @@ class _ProgressLine:
         self.bar = tqdm(
             total=training.run.config.training.max_steps, initial=training.step, unit="step", dynamic_ncols=True,
             mininterval=30 if quiet else 0.2, desc="compiling kernels",
-            bar_format="{desc}: {n_fmt}/{total_fmt} [{elapsed}<{postfix}",
+            bar_format="{desc}: {n_fmt}/{total_fmt} [{elapsed}{postfix}",
         )  # fmt: skip
-        self.bar.set_postfix_str("?]", refresh=True)
+        self.bar.set_postfix_str("]", refresh=True)
 
     def step(self, step: int, metrics: dict[str, float]) -> None:
         now = time.perf_counter()
@@ -86,7 +87,7 @@ class _ProgressLine:
             if self.max_seconds is not None:
                 left = min(left, max(0.0, self.max_seconds - (now - self.started)))
             text = f"loss {metrics['loss']:.4f}, PSNR {metrics['psnr']:.2f} dB, {rate * metrics['rays']:.0f} rays/s"
-            self.bar.set_postfix_str(f"{tqdm.format_interval(left)}] {text}", refresh=False)
+            self.bar.set_postfix_str(f"{tqdm.format_interval(left)} left] {text}", refresh=False)
         if self.bar.desc.startswith("compiling"):
             self.bar.set_description_str("training", refresh=False)
         self.bar.update(1)
@@ -112,8 +113,8 @@ def eval_command(arguments: EvalArguments) -> None:
     for warning in result["warnings"]:
         _say(warning)
     _say(
-        f"{arguments.split}: PSNR {result['psnr']:.2f} dB, SSIM {result['ssim']:.4f}, mean of {len(result['views'])} views at"
-        f" step {result['step']}; {result['seconds_per_view']:.2f} s per view"
+        f"{arguments.split}: PSNR {result['psnr']:.2f} dB, SSIM {result['ssim']:.4f},"
+        f" mean of {len(result['views'])} views at step {result['step']}; {result['seconds_per_view']:.2f} s per view"
     )
     _say(f"written: {run.path / 'eval' / (arguments.split + '.json')}")
 

@@ -16,7 +16,8 @@ class SceneConfig:
     downscale: int = 1
     """Shrink images by this whole factor."""
     background: Literal["auto", "white", "black", "random"] = "auto"
-    """Behind transparent pixels: auto is the data set's own (white for Blender scenes); random trains on random colours."""
+    """Behind transparent pixels: auto is the data set's own (white for Blender scenes); random trains on random
+    colours."""
     near: float | None = None
     """Distance at which rays begin, in scene units; None: the data set's."""
     far: float | None = None
@@ -42,8 +43,8 @@ class NetworkConfig:
     factor_pi: bool = True
     """Encode sin(2^k pi p) as the paper prints it; without: sin(2^k p), as its code does."""
     scale: float = 0.5
-    """Scene coordinates are multiplied by this before they are encoded. The encoding repeats with period 2, so the scene
-    should end up inside [-1, 1]."""
+    """Scene coordinates are multiplied by this before they are encoded. The encoding repeats with period 2, so the
+    scene should end up inside [-1, 1]."""
     density_activation: Literal["relu", "softplus"] = "softplus"
     """relu is the paper's; softplus cannot die."""
 
@@ -64,15 +65,15 @@ class SamplingConfig:
 class OptimiserConfig:
     """Adam with an exponentially decaying learning rate."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 8e-3
     """At the first step."""
-    final_rate: float = 2e-4
+    final_rate: float = 3e-4
     """At `decay_steps`; constant from there on."""
-    decay_steps: int = 4000
+    decay_steps: int = 6000
     """Steps from the first to the final learning rate."""
     beta1: float = 0.9
     """Decay of the mean of gradients."""
-    beta2: float = 0.999
+    beta2: float = 0.99
     """Decay of the mean of squared gradients."""
     epsilon: float = 1e-7
     """Added to the root of the mean of squared gradients."""
@@ -82,19 +83,19 @@ class OptimiserConfig:
 class TrainingConfig:
     """Batches, cadence and warm-up."""
 
-    rays: int = 1024
+    rays: int = 256
     """Rays per step."""
-    crop_steps: int = 200
+    crop_steps: int = 400
     """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
     crop_fraction: float = 0.5
     """How much of width and height that centre is."""
-    max_steps: int = 4000
+    max_steps: int = 8000
     """Steps in all."""
-    log_every: int = 50
+    log_every: int = 100
     """Steps between lines of metrics.jsonl."""
-    checkpoint_every: int = 500
+    checkpoint_every: int = 1000
     """Steps between checkpoints."""
-    validate_every: int = 1000
+    validate_every: int = 2000
     """Steps between validation pictures."""
 
 
@@ -163,7 +164,7 @@ PRESETS["paper"] = Config(
         density_activation="relu",
     ),
     sampling=SamplingConfig(coarse_samples=64, fine_samples=128),
-    optimiser=OptimiserConfig(learning_rate=5e-4, final_rate=5e-5, decay_steps=500_000),
+    optimiser=OptimiserConfig(learning_rate=5e-4, final_rate=5e-5, decay_steps=500_000, beta2=0.999),
     training=TrainingConfig(
         rays=1024, crop_steps=500, max_steps=200_000, log_every=100, checkpoint_every=500, validate_every=2500
     ),

@@ -52,7 +52,11 @@ def evaluate_views(
 
 
 def evaluate_run(
-    run: Run, split: str = "test", max_views: int | None = None, data: Path | None = None, report: Callable | None = None
+    run: Run,
+    split: str = "test",
+    max_views: int | None = None,
+    data: Path | None = None,
+    report: Callable | None = None,
 ) -> dict[str, Any]:
     """Evaluate the newest checkpoint on a split and write RUN/eval/<split>.json; returns its content."""
     if max_views is not None and max_views < 1:

@@ -67,12 +67,13 @@ def write_image(path: Path | str, array: np.ndarray) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(temporary, format=image_format)
-        os.replace(temporary, path)
+        try:
+            Image.fromarray(pixels).save(temporary, format=image_format)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path}: the image cannot be written ({error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

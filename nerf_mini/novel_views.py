@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -48,8 +50,8 @@ def render_views(
 ) -> NovelViews:  # fmt: skip
     """Render a run's newest checkpoint along a path.
 
-    `output` is a folder for PNG files, or a .gif or .mp4 file; by default RUN/renders/<path>. `scale` multiplies width and
-    height. With `maps`, depth and opacity are written too. Raises UserError for what cannot be done.
+    `output` is a folder for PNG files, or a .gif or .mp4 file; by default RUN/renders/<path>. `scale` multiplies
+    width and height. With `maps`, depth and opacity are written too. Raises UserError for what cannot be done.
     """
     if not 0 < scale <= 16:
         raise UserError(f"--scale {scale}: must be positive and at most 16.")
@@ -92,7 +94,7 @@ def write_videos(output: Path, pictures: dict[str, list[np.ndarray]]) -> list[Pa
     files = []
     for kind, frames in pictures.items():
         file = output if kind == "color" else output.with_stem(f"{output.stem}_{kind}")
-        write_atomically(file, lambda stream, frames=frames: _encode(stream, frames, output.suffix.lower()))
+        write_atomically(file, partial(_encode, frames=frames, suffix=output.suffix.lower()))
         files.append(file)
     return files
 
@@ -105,7 +107,7 @@ def require_video() -> None:
         raise UserError('MP4 needs the extra "video": pip install "nerf-mini[video]". GIF works without it.') from error
 
 
-def _encode(stream, frames: list[np.ndarray], suffix: str) -> None:
+def _encode(stream: BinaryIO, frames: list[np.ndarray], suffix: str) -> None:
     import imageio.v3 as iio
 
     frames = [frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2) for frame in frames]
@@ -119,4 +121,12 @@ def _encode(stream, frames: list[np.ndarray], suffix: str) -> None:
     stream.write(data)
 
 
-__all__ = ["NovelViews", "RenderedImage", "path_poses", "render_views", "require_video", "write_pictures", "write_videos"]
+__all__ = [
+    "NovelViews",
+    "RenderedImage",
+    "path_poses",
+    "render_views",
+    "require_video",
+    "write_pictures",
+    "write_videos",
+]

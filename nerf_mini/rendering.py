@@ -22,7 +22,9 @@ class RenderedImage:
     opacity: np.ndarray
 
 
-def render_image(method: Any, parameters: Any, intrinsics: Intrinsics, pose: np.ndarray, background: str) -> RenderedImage:
+def render_image(
+    method: Any, parameters: Any, intrinsics: Intrinsics, pose: np.ndarray, background: str
+) -> RenderedImage:
     """The fine rendering of a whole view, without jitter. A "random" background is rendered white."""
     origins, directions = image_rays(intrinsics, pose)
     color, depth, opacity = [], [], []

@@ -1,10 +1,11 @@
-"""A run is a folder: configuration, cameras, metrics, checkpoints and pictures, and nothing outside it but the data set.
+"""A run is a folder: configuration, cameras, metrics, checkpoints and pictures, and nothing outside it but the
+data set.
 
-    config.json      the configuration, and where the data set is
-    cameras.json     cameras of the data set and bounds of its rays: enough to render without the data set
-    metrics.jsonl    one line of JSON per entry, in the order of steps
-    checkpoints/     step-NNNNNNN.npz
-    renders/, eval/  what was made of the run
+config.json      the configuration, and where the data set is
+cameras.json     cameras of the data set and bounds of its rays: enough to render without the data set
+metrics.jsonl    one line of JSON per entry, in the order of steps
+checkpoints/     step-NNNNNNN.npz
+renders/, eval/  what was made of the run
 """
 
 from __future__ import annotations

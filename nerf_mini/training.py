@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff import tree
+
 from .checkpoint import Checkpoint, checkpoint_files, save
 from .config import Config, differences
 from .errors import UserError
@@ -60,14 +62,16 @@ def start(data: Path, output: Path, config: Config) -> Training:
     method = run.method()
     rng = np.random.default_rng(config.seed)
     parameters = method.init(rng)
-    return Training(run, scene, Checkpoint(parameters, adam_init(parameters), rng, 0.0), method)
+    state = Checkpoint(parameters, adam_init(parameters), rng, 0.0)
+    save(run.checkpoints, state)  # a run killed before its first step can be resumed too
+    return Training(run, scene, state, method)
 
 
 def resume(output: Path, config: Config | None = None, data: Path | None = None, warn: Callable = print) -> Training:
     """Continue the training in a run folder from its newest readable checkpoint.
 
-    `config` must agree with the run's, but for where the training ends; None takes the run's own. Raises UserError otherwise,
-    listing the differences.
+    `config` must agree with the run's, but for where the training ends; None takes the run's own. Raises UserError
+    otherwise, listing the differences.
     """
     run = open_run(output)
     if config is not None:
@@ -89,9 +93,9 @@ def resume(output: Path, config: Config | None = None, data: Path | None = None,
 def train(training: Training, max_seconds: float | None = None, progress: Progress | None = None) -> str:
     """Run a training to its end; returns why it ended: "steps", "time" or "interrupted".
 
-    Checkpoints and metrics are written on the way and at the end. `max_seconds` bounds the time of this call, compilation
-    included. Ctrl-C finishes the step, saves, and returns "interrupted"; a second one stops at once. Raises UserError if the loss
-    is not finite or the network has collapsed.
+    Checkpoints and metrics are written on the way and at the end. `max_seconds` bounds the time of this call,
+    compilation included. Ctrl-C finishes the step, saves, and returns "interrupted"; a second one stops at once.
+    Raises UserError if the loss is not finite or the network has collapsed.
     """
     progress = progress or Progress()
     settings = training.run.config.training
@@ -128,7 +132,7 @@ def train_step(training: Training) -> dict[str, float]:
     crop = settings.crop_fraction if training.step < settings.crop_steps else 1.0
     batch = draw_batch(training.scene.splits["train"], settings.rays, training.run.cameras.background, crop, state.rng)
     losses, gradient = training.method.loss_and_gradient(state.parameters, batch, state.rng)
-    _require_finite(training, losses["loss"])
+    _require_finite(training, losses["loss"], gradient)
     _require_spread(training, losses["spread"], batch.target)
     rate = learning_rate(config.optimiser, training.step)
     adam_update(config.optimiser, state.parameters, gradient, state.optimiser)
@@ -162,25 +166,31 @@ def final_evaluation(training: Training, most: int = 8) -> dict[str, Any] | None
     return evaluate_views(training.method, training.state.parameters, views, training.run.cameras.background, indices)
 
 
-def _require_finite(training: Training, loss: float) -> None:
-    if math.isfinite(loss):
+def _require_finite(training: Training, loss: float, gradient: Any) -> None:
+    """Stop before the update: no checkpoint ever holds a number that is not finite."""
+    if math.isfinite(loss) and all(np.isfinite(leaf).all() for leaf in tree.flatten(gradient)[0]):
         return
+    problem = "the gradient is not finite" if math.isfinite(loss) else f"the loss became {loss}"
     files = checkpoint_files(training.run.checkpoints)
     good = f"The last good checkpoint is {files[-1]}" if files else "There is no checkpoint yet"
     raise UserError(
-        f"the loss became {loss} at step {training.step + 1} (seed {training.run.config.seed}). {good}. Train again with a"
+        f"{problem} at step {training.step + 1} (seed {training.run.config.seed}). {good}. Train again with a"
         f" lower --learning-rate than {training.run.config.optimiser.learning_rate}, or another --seed."
     )
 
 
 def _require_spread(training: Training, spread: float, target: np.ndarray) -> None:
     """Stop when every ray has the same colour although the pictures have not: nothing will be learnt from there on."""
-    if training.step < COLLAPSE_AFTER or spread >= COLLAPSE_SPREAD or np.std(target, axis=0).max() < 10 * COLLAPSE_SPREAD:
+    if (
+        training.step < COLLAPSE_AFTER
+        or spread >= COLLAPSE_SPREAD
+        or np.std(target, axis=0).max() < 10 * COLLAPSE_SPREAD
+    ):
         return
     raise UserError(
         f"the training has collapsed: at step {training.step} every ray has the same colour (seed"
-        f" {training.run.config.seed}). Train again with another --seed, with --density-activation softplus, with a lower"
-        " --learning-rate, or check that --near and --far enclose the scene."
+        f" {training.run.config.seed}). Train again with another --seed, with --density-activation softplus,"
+        " with a lower --learning-rate, or check that --near and --far enclose the scene."
     )
 
 

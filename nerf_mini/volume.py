@@ -36,9 +36,9 @@ def render(
 ) -> Rendering:
     """Render rays through a field.
 
-    origins, directions (rays, 3), directions of unit length; `background` (3,) or (rays, 3) shines through what is not opaque,
-    None is black; `noise` (samples,) is added to the raw density. The function is plain NumPy and differentiable in every float
-    argument.
+    origins, directions (rays, 3), directions of unit length; `background` (3,) or (rays, 3) shines through what is
+    not opaque, None is black; `noise` (samples,) is added to the raw density. The function is plain NumPy and
+    differentiable in every float argument.
     """
     points = samples.points(origins, directions)  # (samples, 3)
     density, color = field(parameters, points, directions, samples.ray_index, noise)

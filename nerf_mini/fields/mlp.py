@@ -35,7 +35,9 @@ class MLPField:
             parameters[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
         return parameters
 
-    def __call__(self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None) -> tuple:
+    def __call__(
+        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+    ) -> tuple:
         """points (samples, 3), directions (rays, 3), ray_index (samples,) -> density (samples,), color (samples, 3).
 
         `noise` (samples,) is added to the raw density, the regulariser of the paper's appendix A.

@@ -1,7 +1,7 @@
 """Positional encoding, forward and backward.
 
-gamma(p) = (sin 2^0 pi p, cos 2^0 pi p, ..., sin 2^(L-1) pi p, cos 2^(L-1) pi p), optionally with p itself in front and without
-the factor pi. Columns: p (3, optional), then for each frequency 3 sines and 3 cosines.
+gamma(p) = (sin 2^0 pi p, cos 2^0 pi p, ..., sin 2^(L-1) pi p, cos 2^(L-1) pi p), optionally with p itself in front
+and without the factor pi. Columns: p (3, optional), then for each frequency 3 sines and 3 cosines.
 """
 
 import numpy as np
@@ -94,9 +94,7 @@ def encode_backward(g, encoded, scales, identity, g_x):
     for tile in prange((n + _TILE - 1) // _TILE):
         count = min(_TILE, n - tile * _TILE)
         tile_g = np.empty((3, count), g.dtype)
-        encode_columns_backward(
-            flat_g, flat_encoded, tile * _TILE * columns, columns, count, scales, identity, tile_g
-        )
+        encode_columns_backward(flat_g, flat_encoded, tile * _TILE * columns, columns, count, scales, identity, tile_g)
         for axis in range(3):
             for i in range(count):
                 g_x[tile * _TILE + i, axis] = tile_g[axis, i]

@@ -4,10 +4,10 @@ One block of C is kept in registers while the depth of the product streams past 
 the CPU has: AVX-512, AVX2 or NEON.
 """
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils, config
+from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 COLUMNS = 32  # widths are padded to a multiple of this
@@ -19,26 +19,20 @@ I64, I32 = ir.IntType(64), ir.IntType(32)
 
 
 def _wide_vectors() -> bool:
-    """Whether the CPU that Numba compiles for has 32 registers of 64 bytes."""
-    if config.CPU_NAME:
-        return "avx512f" in (config.CPU_FEATURES or "") or config.CPU_NAME.startswith(("skylake-avx512", "znver4", "znver5"))
-    return bool(llvm.get_host_cpu_features().get("avx512f", False))
+    """Whether the CPU that Numba compiles for has vectors of 64 bytes, and 32 registers for them."""
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return "+avx512f" in features
 
 
 _BYTES, _BLOCK_ROWS = (64, 8) if _wide_vectors() else (32, 4)
-
-
-def block_columns(itemsize: int) -> int:
-    """Columns of a register block: two vectors."""
-    return 2 * _BYTES // itemsize
 
 
 @intrinsic
 def _block(typingctx, a, a_start, a_row, a_step, b, b_start, b_row, c, c_start, c_row, depth):
     """C[8 or 4 rows, 2 vectors] += A[rows, depth] @ B[depth, 2 vectors], the accumulators in registers.
 
-    Arrays are flat; entry (i, p) of A is a[a_start + i * a_row + p * a_step], so that A may be read transposed; rows of B and C
-    are contiguous.
+    Arrays are flat; entry (i, p) of A is a[a_start + i * a_row + p * a_step], so that A may be read transposed;
+    rows of B and C are contiguous.
     """
     real = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[c.dtype]
     itemsize = c.dtype.bitwidth // 8

@@ -7,11 +7,12 @@ storing them, because streaming them through memory costs more than the arithmet
     layers[l]   = (out, in1, in2 or -1, W1, W2, bias, relu)   buffer numbers and offsets into the packed weights
     heads[h]    = (in, W, bias, first output column, columns)
 
-Buffer 0 holds the encoded points, buffer 1 the encoded directions. A layer computes relu(bias + in1 @ W1 + in2 @ W2), so that a
-skip connection is a second input. Widths are padded with zeros to whole vectors; W1 and W2 are (in, out), head weights (out, in).
+Buffer 0 holds the encoded points, buffer 1 the encoded directions. A layer computes relu(bias + in1 @ W1 + in2 @
+W2), so that a skip connection is a second input. Widths are padded with zeros to whole vectors; W1 and W2 are (in,
+out), head weights (out, in).
 
-The work is split in a fixed number of chunks, each with gradient sums of its own, added in order at the end: the result does
-not depend on the number of threads.
+The work is split in a fixed number of chunks, each with gradient sums of its own, added in order at the end: the
+result does not depend on the number of threads.
 """
 
 import numpy as np
@@ -25,7 +26,9 @@ CHUNKS = 16
 
 
 @njit
-def _encode_inputs(points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers):
+def _encode_inputs(
+    points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers
+):
     """Fill buffers 0 and 1 of the tile; rows beyond `count` are zero so that they add nothing to any sum."""
     for b in range(2):
         start = TILE * buffers[b, 0]
@@ -41,8 +44,8 @@ def _encode_inputs(points, directions, ray_index, first, count, scales, directio
         encode_columns(x, count, direction_scales, identity, scratch, TILE * buffers[1, 0], buffers[1, 1])
 
 
-# Loops over slices, not over offsets: an index that is plainly not negative spares Numba the wrap-around test, without which
-# LLVM can vectorise.
+# Loops over slices, not over offsets: an index that is plainly not negative spares Numba the wrap-around test,
+# without which LLVM can vectorise.
 
 
 @njit(fastmath=FAST)
@@ -174,8 +177,9 @@ def network_forward(
             rows = (count + ROWS - 1) // ROWS * ROWS
             tile_scratch = scratch[chunk]
             _encode_inputs(
-                points, directions, ray_index, first, count, scales, direction_scales, identity, x, tile_scratch, buffers
-            )
+                points, directions, ray_index, first, count, scales, direction_scales, identity,
+                x, tile_scratch, buffers,
+            )  # fmt: skip
             _layers_forward(tile_scratch, buffers, layers, weights, rows)
             _heads_forward(tile_scratch, buffers, heads, weights, first, count, out)
 
@@ -187,8 +191,8 @@ def network_backward(
 ):  # fmt: skip
     """Adds the gradient of the packed weights to g_weights (CHUNKS, size), which comes in as zeros.
 
-    `transposed` holds the layers' weights as (out, in) at the same offsets. g_points and g_directions (samples, 3) are filled,
-    g_directions per sample; with no rows they are not wanted, and their part of the work is skipped.
+    `transposed` holds the layers' weights as (out, in) at the same offsets. g_points and g_directions (samples, 3)
+    are filled, g_directions per sample; with no rows they are not wanted, and their part of the work is skipped.
     """
     input_gradients = g_points.shape[0] > 0
     for chunk in prange(CHUNKS):
@@ -200,16 +204,18 @@ def network_backward(
             count = min(TILE, points.shape[0] - first)
             rows = (count + ROWS - 1) // ROWS * ROWS
             _encode_inputs(
-                points, directions, ray_index, first, count, scales, direction_scales, identity, x, tile_scratch, buffers
-            )
+                points, directions, ray_index, first, count, scales, direction_scales, identity,
+                x, tile_scratch, buffers,
+            )  # fmt: skip
             _layers_forward(tile_scratch, buffers, layers, weights, rows)
             g_tile[:] = 0
             _heads_backward(g_out, first, count, tile_scratch, g_tile, buffers, heads, weights, g_sum)
             _layers_backward(tile_scratch, g_tile, buffers, layers, transposed, g_sum, rows, input_gradients)
             if input_gradients:
                 _inputs_backward(
-                    g_tile, tile_scratch, buffers, first, count, scales, direction_scales, identity, x, g_points, g_directions
-                )
+                    g_tile, tile_scratch, buffers, first, count, scales, direction_scales, identity,
+                    x, g_points, g_directions,
+                )  # fmt: skip
 
 
 @njit

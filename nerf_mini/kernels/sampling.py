@@ -1,7 +1,7 @@
 """Inverse-CDF sampling of a piecewise-constant density, forward and backward.
 
-A histogram with edges e_0..e_B and weights w_k has the cumulative C_k = sum_{j<k} w_j and the total W. A number u in [0, 1] falls
-in the bin k with C_k <= u W < C_{k+1}, and its sample is
+A histogram with edges e_0..e_B and weights w_k has the cumulative C_k = sum_{j<k} w_j and the total W. A number u
+in [0, 1] falls in the bin k with C_k <= u W < C_{k+1}, and its sample is
     s = e_k + f (e_{k+1} - e_k),   f = (u W - C_k) / w_k.
 """
 

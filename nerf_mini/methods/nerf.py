@@ -46,8 +46,8 @@ class NeRF:
 
         With `rng`, samples are jittered and the density is noisy, as in training; without, all is deterministic.
         """
-        rays = len(origins)
-        t = stratified_samples(self.near, self.far, rays, self.sampling.coarse_samples, rng)
+        dtype = origins.dtype.type  # the samples' precision is the rays'
+        t = stratified_samples(self.near, self.far, len(origins), self.sampling.coarse_samples, rng, dtype)
         coarse = self._pass(parameters["coarse"], origins, directions, t, background, rng)
         weights = coarse.weights.reshape(t.shape)
         t = fine_samples(t, weights, self.sampling.fine_samples, rng)
@@ -57,22 +57,34 @@ class NeRF:
         samples = pack(t, self.far)
         noise = None
         if rng is not None and self.sampling.density_noise > 0:
-            noise = np.float32(self.sampling.density_noise) * rng.standard_normal(t.size, np.float32)
+            noise = t.dtype.type(self.sampling.density_noise) * rng.standard_normal(t.size, t.dtype)
         return render(self._scaled_field, parameters, origins, directions, samples, background, noise)
 
     def _scaled_field(self, parameters, points, directions, ray_index, noise):
         """The field in the coordinates of its encoding, in which the scene fits into [-1, 1]^3."""
         return self.field(parameters, points * self.scale, directions, ray_index, noise)
 
-    def loss_and_gradient(self, parameters: Any, batch: RayBatch, rng: np.random.Generator) -> tuple[dict[str, float], Any]:
+    def loss_and_gradient(
+        self, parameters: Any, batch: RayBatch, rng: np.random.Generator
+    ) -> tuple[dict[str, float], Any]:
         """The coarse + fine photometric loss of a batch, its parts, and the gradient in the form of the parameters."""
 
         def loss(parameters):
             coarse, fine = self.render(parameters, batch.origins, batch.directions, batch.background, rng)
             coarse_loss = np.mean((coarse.color - batch.target) ** 2)
             fine_loss = np.mean((fine.color - batch.target) ** 2)
-            return coarse_loss + fine_loss, (fine_loss, fine.color)
+            return coarse_loss + fine_loss, (fine_loss, fine)
 
-        (total, (fine_loss, color)), gradient = value_and_grad(loss, has_aux=True)(parameters)
-        spread = np.std(color, axis=0).max()  # 0 where the network has collapsed to one colour
-        return {"loss": float(total), "fine_loss": float(fine_loss), "spread": float(spread)}, gradient
+        (total, (fine_loss, fine)), gradient = value_and_grad(loss, has_aux=True)(parameters)
+        return {
+            "loss": float(total),
+            "fine_loss": float(fine_loss),
+            "spread": _spread(fine, batch.background),
+        }, gradient
+
+
+def _spread(rendering: Rendering, background: np.ndarray) -> float:
+    """How much rays differ in colour or opacity, the background aside: 0 where the network has collapsed to one
+    colour."""
+    emitted = rendering.color - (1 - rendering.opacity)[:, None] * background  # (rays, 3)
+    return float(max(np.std(emitted, axis=0).max(), np.std(rendering.opacity)))

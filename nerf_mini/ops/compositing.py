@@ -11,7 +11,9 @@ def _reference(density, color, t, delta, starts, counts):
     most = int(counts.max(initial=0))
     inside = np.arange(most) < counts[:, None]  # (rays, most)
     index = np.where(inside, starts[:, None] + np.arange(most), 0)  # (rays, most)
-    optical_depth = np.where(inside, (density * delta)[index], 0.0) if most else np.zeros((len(starts), 0), density.dtype)
+    optical_depth = (
+        np.where(inside, (density * delta)[index], 0.0) if most else np.zeros((len(starts), 0), density.dtype)
+    )
     before = np.cumsum(optical_depth, axis=1) - optical_depth
     dense = np.where(inside, np.exp(-before) * -np.expm1(-optical_depth), 0.0)  # (rays, most)
     owner = np.repeat(np.arange(len(starts)), counts)
@@ -49,9 +51,7 @@ def _backward(needs, g, saved, density, color, t, delta, starts, counts):
     density, color, t, delta = _contiguous(density, color, t, delta)
     weights, beyond = saved
     gradients = [np.zeros_like(array) for array in (density, color, t, delta)]
-    kernels.composite_backward(
-        density, color, t, delta, starts, counts, weights, beyond, *_contiguous(*g), *gradients
-    )
+    kernels.composite_backward(density, color, t, delta, starts, counts, weights, beyond, *_contiguous(*g), *gradients)
     return *gradients, None, None
 
 
@@ -59,16 +59,19 @@ _composite = fused("composite", reference=_reference, forward=_forward, backward
 
 
 def composite(density, color, t, delta, starts, counts):
-    """Colour, distance and opacity of each ray, and the weight of each sample, by the quadrature of the volume integral.
+    """Colour, distance and opacity of each ray, and the weight of each sample, by the quadrature of the volume
+    integral.
 
         alpha_i = 1 - exp(-density_i delta_i),   T_i = exp(-sum_{j<i} density_j delta_j),   w_i = T_i alpha_i
         color = sum w_i c_i,   distance = sum w_i t_i,   opacity = sum w_i      (Mildenhall et al. 2020, eq. 3)
 
-    Samples are packed: density, t (distance along the ray) and delta (length of the interval), each (samples,), and color
-    (samples, 3) hold the samples of all rays; ray r owns the `counts[r]` samples from `starts[r]` on, in order from near to far.
+    Samples are packed: density, t (distance along the ray) and delta (length of the interval), each (samples,),
+    and color (samples, 3) hold the samples of all rays; ray r owns the `counts[r]` samples from `starts[r]` on, in
+    order from near to far.
     starts and counts are int64, (rays,). A ray without samples is empty: colour, distance and opacity 0.
 
-    Returns (color (rays, 3), distance (rays,), opacity (rays,), weights (samples,)). The distance is not divided by the opacity.
+    Returns (color (rays, 3), distance (rays,), opacity (rays,), weights (samples,)). The distance is not divided
+    by the opacity.
 
     >>> sigma = np.array([0.4, 0.8, 0.1, 0.8, 0.1])
     >>> starts, counts = np.array([0, 1, 1]), np.array([1, 0, 4])
@@ -79,8 +82,8 @@ def composite(density, color, t, delta, starts, counts):
     samples = np.shape(density)[0]
     if np.shape(color) != (samples, 3) or np.shape(t) != (samples,) or np.shape(delta) != (samples,):
         raise ValueError(
-            f"composite takes density (n,), color (n, 3), t (n,) and delta (n,); got {np.shape(density)}, {np.shape(color)},"
-            f" {np.shape(t)} and {np.shape(delta)}"
+            "composite takes density (n,), color (n, 3), t (n,) and delta (n,);"
+            f" got {np.shape(density)}, {np.shape(color)}, {np.shape(t)} and {np.shape(delta)}"
         )
     if starts.shape != counts.shape or (len(starts) and (starts.min() < 0 or (starts + counts).max() > samples)):
         raise ValueError(f"composite: starts and counts must name ranges of the {samples} samples, one per ray")

@@ -50,8 +50,9 @@ def encode(x, frequencies: int, *, identity: bool = False, factor_pi: bool = Tru
 
         gamma(p) = (sin 2^0 pi p, cos 2^0 pi p, ..., sin 2^(L-1) pi p, cos 2^(L-1) pi p)
 
-    x is (..., 3); the result (..., 6 L), with L = `frequencies`: for each frequency three sines, then three cosines. With
-    `identity` p itself comes first, (..., 3 + 6 L); without `factor_pi` the angles are 2^k p, as in the paper's published code.
+    x is (..., 3); the result (..., 6 L), with L = `frequencies`: for each frequency three sines, then three
+    cosines. With `identity` p itself comes first, (..., 3 + 6 L); without `factor_pi` the angles are 2^k p, as in
+    the paper's published code.
     """
     if np.shape(x)[-1:] != (3,):
         raise ValueError(f"encode takes points of shape (..., 3), got {np.shape(x)}")

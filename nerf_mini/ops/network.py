@@ -20,8 +20,8 @@ class NetworkShape:
     """The architecture: `depth` layers of `width` ReLU units on the encoded point, heads for density and colour.
 
     `skip` is the number of layers after which the encoded point is joined to the activations (None: never). With
-    `direction_frequencies` None the colour does not depend on the viewing direction: one linear head on the trunk. Otherwise
-    a linear layer and the encoded direction lead into a layer of width // 2 before the colour head.
+    `direction_frequencies` None the colour does not depend on the viewing direction: one linear head on the trunk.
+    Otherwise a linear layer and the encoded direction lead into a layer of width // 2 before the colour head.
     """
 
     depth: int = 8
@@ -113,7 +113,8 @@ class Plan:
         self._blocks: list[tuple] = []  # (parameter, first row, rows, columns, offset, padded columns, transposed)
         self._biases: list[tuple] = []  # (parameter, length, offset)
         self._names = list(parameter_shapes(shape))
-        layers, heads = [], []
+        layers: list[tuple] = []
+        heads: list[tuple] = []
 
         source = 0
         for i in range(shape.depth):
@@ -247,15 +248,17 @@ _network = fused("network", reference=_reference, forward=_forward, backward=_ba
 def network(points, directions, ray_index, parameters, shape: NetworkShape):
     """Raw colour and density of samples: the network of Mildenhall et al. 2020 (figure 7), before output activations.
 
-    points (samples, 3); directions (rays, 3), unit; ray_index (samples,) int64, the ray of each sample; parameters a dict of
-    {name: {"weight": (in, out), "bias": (out,)}} for the names of `parameter_shapes(shape)`. All float arrays have one
-    dtype. Returns (samples, 4): red, green, blue, density.
+    points (samples, 3); directions (rays, 3), unit; ray_index (samples,) int64, the ray of each sample; parameters
+    a dict of {name: {"weight": (in, out), "bias": (out,)}} for the names of `parameter_shapes(shape)`. All float
+    arrays have one dtype. Returns (samples, 4): red, green, blue, density.
     """
     flat = []
     for name, (inputs, outputs) in parameter_shapes(shape).items():
         layer = parameters.get(name)
         if layer is None or np.shape(layer["weight"]) != (inputs, outputs) or np.shape(layer["bias"]) != (outputs,):
             found = None if layer is None else {key: np.shape(value) for key, value in layer.items()}
-            raise ValueError(f"network parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}")
+            raise ValueError(
+                f"network parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}"
+            )
         flat += [layer["weight"], layer["bias"]]
     return _network(points, directions, np.asarray(ray_index, np.int64), *flat, shape=shape)

@@ -23,8 +23,7 @@ def _bins(weights, u):
 
 def _reference(edges, weights, u):
     bins = _bins(stop_gradient(weights), stop_gradient(u))
-    zero = np.zeros((len(bins), 1), bins.dtype)
-    cumulative = np.concatenate([zero.astype(float) * weights[:, :1], np.cumsum(weights, axis=1)], axis=1)
+    cumulative = np.concatenate([np.zeros_like(weights[:, :1]), np.cumsum(weights, axis=1)], axis=1)
     low, high = np.take_along_axis(edges, bins, 1), np.take_along_axis(edges, bins + 1, 1)
     fraction = (u * cumulative[:, -1:] - np.take_along_axis(cumulative, bins, 1)) / np.take_along_axis(weights, bins, 1)
     return low + np.clip(fraction, 0.0, 1.0) * (high - low)
@@ -51,8 +50,9 @@ def sample_histogram(edges, weights, u):
     """Samples of a piecewise-constant density on each ray: the inverse of its cumulative distribution at u.
 
     edges (rays, bins + 1) ascending, weights (rays, bins) >= 0 with a positive sum (they need not sum to 1; a bin holds
-    probability mass w_k / sum w, whatever its width), u (rays, samples) in [0, 1]. Returns samples (rays, samples), ascending
-    where u is. Bins of zero weight are never chosen. Differentiable in all three; the bin of a sample is held fixed.
+    probability mass w_k / sum w, whatever its width), u (rays, samples) in [0, 1]. Returns samples (rays,
+    samples), ascending where u is. Bins of zero weight are never chosen. Differentiable in all three; the bin of a
+    sample is held fixed.
 
     >>> sample_histogram(np.array([[0.0, 1.0, 3.0]]), np.array([[1.0, 1.0]]), np.array([[0.25, 0.75]]))
     array([[0.5, 2. ]])
@@ -60,7 +60,7 @@ def sample_histogram(edges, weights, u):
     rays, bins = np.shape(weights)
     if np.shape(edges) != (rays, bins + 1) or np.shape(u)[:1] != (rays,):
         raise ValueError(
-            f"sample_histogram takes edges (rays, bins + 1), weights (rays, bins) and u (rays, samples); got {np.shape(edges)},"
-            f" {np.shape(weights)} and {np.shape(u)}"
+            "sample_histogram takes edges (rays, bins + 1), weights (rays, bins) and u (rays, samples);"
+            f" got {np.shape(edges)}, {np.shape(weights)} and {np.shape(u)}"
         )
     return _sample(edges, weights, u)

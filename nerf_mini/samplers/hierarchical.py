@@ -9,12 +9,15 @@ from ..ops import sample_histogram
 FLOOR = 1e-5  # added to every weight, so that an empty ray is sampled evenly
 
 
-def fine_samples(t: np.ndarray, weights: np.ndarray, samples: int, rng: np.random.Generator | None = None) -> np.ndarray:
-    """The coarse distances and `samples` more, drawn in proportion to the coarse weights (Mildenhall et al. 2020, eq. 5).
+def fine_samples(
+    t: np.ndarray, weights: np.ndarray, samples: int, rng: np.random.Generator | None = None
+) -> np.ndarray:
+    """The coarse distances and `samples` more, drawn in proportion to the coarse weights (Mildenhall et al. 2020,
+    eq. 5).
 
-    t, weights (rays, coarse) -> (rays, coarse + samples), ascending. The bins lie between the mid-points of neighbouring
-    distances and carry the weight of the sample between them. Without `rng` the quantiles are evenly spaced. No gradient
-    flows through the positions.
+    t, weights (rays, coarse) -> (rays, coarse + samples), ascending. The bins lie between the mid-points of
+    neighbouring distances and carry the weight of the sample between them. Without `rng` the quantiles are evenly
+    spaced. No gradient flows through the positions.
     """
     t, weights = stop_gradient(t), stop_gradient(weights)
     rays, coarse = t.shape

@@ -30,7 +30,8 @@ class RaySamples:
 def pack(t: np.ndarray, far: float) -> RaySamples:
     """The dense case: t (rays, samples) ascending, every ray with as many samples.
 
-    delta_i = t_{i+1} - t_i as in the paper; the last interval ends at `far`, so that what lies there is not made opaque.
+    delta_i = t_{i+1} - t_i as in the paper; the last interval ends at `far`, so that what lies there is not made
+    opaque.
     """
     rays, samples = t.shape
     end = np.full((rays, 1), far, t.dtype)

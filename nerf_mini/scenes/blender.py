@@ -19,6 +19,7 @@ from nerf_mini.scenes.scene import SPLITS, Scene, Views
 
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
 _SUFFIXES = ("", ".png", ".jpg")
+_POSITIVE_KEYS = ("w", "h", "fl_x", "fl_y")
 _DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 
@@ -35,7 +36,8 @@ def read_blender(request: Request) -> Scene:
 
     Every transforms file has `camera_angle_x`, the horizontal field of view in radians, and `frames`, each with a
     `file_path` (with or without suffix, relative to the folder) and a camera-to-world `transform_matrix`. `near` and
-    `far` beside them are optional: 2 and 6 where absent. Frames keep the order of the file.
+    `far` beside them are optional: 2 and 6 where absent. So are measured intrinsics in pixels, `fl_x`, `fl_y`, `cx` and
+    `cy` for images of `w` x `h`. Frames keep the order of the file.
 
     Raises:
         UserError: there is no training split, or anything in the files is missing, unreadable or inconsistent.
@@ -81,11 +83,11 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _number(content: dict[str, Any], key: str, file: Path, default: float | None = None) -> float:
-    """The number under a key; without a default the key must be there."""
+    """The finite number under a key; without a default the key must be there."""
     value = content.get(key, default)
     if value is None:
         raise UserError(f"{file}: the key {key!r} is missing.")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UserError(f"{file}: {key!r} must be a number, not {value!r}.")
     return float(value)
 
@@ -117,6 +119,9 @@ def _intrinsics(content: dict[str, Any], width: int, height: int, file: Path) ->
             f"{file}: the lens distorts ({', '.join(distorted)}), which is not supported. "
             "Undistort the images and set these keys to zero."
         )
+    for key in _POSITIVE_KEYS:
+        if _number(content, key, file, 1.0) <= 0.0:
+            raise UserError(f"{file}: {key!r} must be positive, not {content[key]}.")
     pinhole = Intrinsics.from_field_of_view(width, height, angle)
     # Photographs come with measured values, for images of w x h pixels; a renderer needs none of these keys.
     scale_x = width / _number(content, "w", file, width)

@@ -135,9 +135,7 @@ def _shade(
     return albedo * (ambient + lit[:, None] * light.sun) + highlight[:, None] * light.sun
 
 
-def _nearest_hit(
-    scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_hit(scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance to the first surface along each ray, infinite where none, and its index: (N,), (N,)."""
     nearest, index = np.full(len(origins), np.inf), np.zeros(len(origins), np.intp)
     for candidate in _candidates(scene, origins, directions):
@@ -186,9 +184,7 @@ def _surface_properties(
     return normals, albedo, specular[index], shininess[index]
 
 
-def _openness(
-    surfaces: Sequence[Surface], index: np.ndarray, points: np.ndarray, normals: np.ndarray
-) -> np.ndarray:
+def _openness(surfaces: Sequence[Surface], index: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """How much of the sky a point sees past the occluders of the other surfaces: (N, 1) in [0, 1].
 
     A ball of radius r at distance d takes max(0, n . (c - p) / d) r^2 / d^2 of the cosine-weighted hemisphere.
