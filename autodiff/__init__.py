@@ -4,12 +4,18 @@
 >>> from autodiff import grad
 >>> grad(lambda x: np.sum(np.sin(x) ** 2))(np.array([0.0, np.pi / 4]))
 array([0., 1.])
+
+`autodiff.calculus` has the learner's view: derivatives as matrices, tables, paths and drawings. `docs/tour.md` walks
+through it.
 """
 
 from . import numpy_protocol  # noqa: F401  (gives traced values their array behaviour)
+from .checking import check_grads, numerical_jacobian
 from .core import DerivativeError, Primitive, Traced
+from .debugging import debug_nans
 from .fused import FUSED, fused
 from .rules.families import bilinear, binary, define, implements, linear, unary
+from .rules.indexing import at
 from .transforms import (
     checkpoint,
     elementwise_grad,
@@ -29,9 +35,12 @@ __all__ = [
     "DerivativeError",
     "Primitive",
     "Traced",
+    "at",
     "bilinear",
     "binary",
+    "check_grads",
     "checkpoint",
+    "debug_nans",
     "define",
     "elementwise_grad",
     "fused",
@@ -43,6 +52,7 @@ __all__ = [
     "jvp",
     "linear",
     "linearize",
+    "numerical_jacobian",
     "stop_gradient",
     "unary",
     "value_and_grad",

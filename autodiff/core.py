@@ -1,46 +1,61 @@
 """The whole mechanism: primitives, traced values, the reverse tape and forward pairs.
 
-A *primitive* is a function with a derivative rule for both modes. While a derivative is being taken, the
-arguments of the user's function are `Traced` values: each carries its *primal* (the value itself) and belongs
-to one *trace*. Calling a primitive on traced values hands the call to the innermost trace among them:
+A *primitive* is a function with a derivative rule for both modes. While a derivative is being taken, the arguments of
+the user's function are `Traced` values: each carries its *primal* (the value itself) and belongs to one *trace*.
+Calling a primitive on traced values hands the call to the innermost trace among them:
 
-- a `ReverseTrace` computes the output and appends one entry to its tape. Append order is a topological order,
-  so the backward pass is a plain loop over the reversed tape: no recursion, no sorting;
+- a `ReverseTrace` computes the output and appends one entry to its tape. Append order is a topological order, so the
+  backward pass is a plain loop over the reversed tape: no recursion, no sorting;
 - a `ForwardTrace` computes the output and its tangent at once.
 
-Nesting needs no stack. Every trace draws its level from a counter, an inner trace starts later, so the larger
-level is the inner one, and to it the values of outer traces are constants. The rules themselves call ordinary
-functions on values that may belong to outer traces; that is all it takes for derivatives of any order.
+Nesting needs no stack. Every trace draws its level from a counter, an inner trace starts later, so the larger level is
+the inner one, and to it the values of outer traces are constants. The rules themselves call ordinary functions on
+values that may belong to outer traces; that is all it takes for derivatives of any order.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from .values import (
+    DerivativeError,
+    Form,
+    Traced,
+    dtype_of,
+    is_traced,
+    primal,
+    shape_of,
+    zeros_like,
+)
+
+__all__ = [
+    "CONSTANT",
+    "TRACES",
+    "DerivativeError",
+    "Form",
+    "ForwardTrace",
+    "Primitive",
+    "ReverseTrace",
+    "Trace",
+    "Traced",
+    "apply",
+    "dtype_of",
+    "is_traced",
+    "match",
+    "primal",
+    "shape_of",
+    "zeros_like",
+]
+
 _levels = itertools.count()
 
-
-class DerivativeError(TypeError):
-    """A function was written in a way that cannot be differentiated; the message says what to write instead."""
-
-
-class Traced:
-    """A value under differentiation: what an array is replaced by inside a differentiated function.
-
-    It behaves as its primal does in NumPy calls, operators and methods (see `numpy_protocol`).
-    `handle` belongs to its trace, the `owner`: the slot on a reverse tape, or the tangent in forward mode.
-    """
-
-    __slots__ = ("handle", "owner", "primal")
-
-    def __init__(self, primal: Any, owner: Trace, handle: Any):
-        self.primal = primal
-        self.owner = owner
-        self.handle = handle
+CONSTANT = -1  # in place of the slot of an argument that the trace does not own
+_ONE_NEEDED = (True,)
 
 
 class Primitive:
@@ -50,18 +65,30 @@ class Primitive:
     jvp(tangents, out, *args, **params)         tangent of the output; `None` stands for the tangent of a constant
     vjp(needs, g, saved, *args, **params)       one cotangent per argument, or `None` where `needs` is false
 
-    `saved` is the output, unless `record` is overridden to save something else. Rules may be sloppy about
-    broadcasting and dtype: the traces sum, broadcast and cast so that a cotangent has the shape and dtype of its
-    argument, and a tangent those of its output.
+    `saved` is the output, unless `record` is overridden to save something else. A function with several outputs returns
+    a tuple of them; its tangent and `g` are tuples then. Rules may be sloppy about broadcasting and dtype: the traces
+    sum, broadcast and cast so that a cotangent has the shape and dtype of its argument, and a tangent those of its
+    output.
+
+    `reads` tells which numbers the two rules look at. What they do not, the tape does not keep alive: where "args" or
+    "out" is missing, the rules find a `Form` in its place, which has a shape and a dtype and nothing else.
     """
 
-    def __init__(self, name: str, impl: Callable, jvp: Callable, vjp: Callable):
+    def __init__(
+        self, name: str, impl: Callable, jvp: Callable, vjp: Callable, reads: Container[str] = ("args", "out")
+    ):
         if not (callable(jvp) and callable(vjp)):
             raise TypeError(f"primitive {name!r} needs a rule for both modes: jvp={jvp!r}, vjp={vjp!r}")
         self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
+        self.reads_args, self.reads_out = "args" in reads, "out" in reads
         self.__doc__ = getattr(impl, "__doc__", None)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
+        for value in params.values():
+            if type(value) is Traced:
+                raise DerivativeError(
+                    f"{self.name!r} got a value under differentiation by keyword; pass it by position"
+                )
         return apply(self, args, params)
 
     def record(self, args: Sequence, params: dict) -> tuple[Any, Any]:
@@ -83,8 +110,8 @@ def apply(primitive: Primitive, args: Sequence, params: dict) -> Any:
         return primitive.impl(*args, **params)
     if trace.closed:
         raise DerivativeError(
-            f"a value traced by {trace.name} was used in {primitive.name!r} after {trace.name} had returned. Return what"
-            " you need from the differentiated function (has_aux=True for values that are not differentiated)"
+            f"a value traced by {trace.name} was used in {primitive.name!r} after {trace.name} had returned. Return"
+            " what you need from the differentiated function (has_aux=True for values that are not differentiated)"
             " instead of storing it outside."
         )
     return trace.process(primitive, args, params)
@@ -93,12 +120,13 @@ def apply(primitive: Primitive, args: Sequence, params: dict) -> Any:
 class Trace:
     """One differentiation in progress. Closed when the differentiated function has returned."""
 
-    __slots__ = ("closed", "level", "name")
+    __slots__ = ("closed", "level", "name", "numbers")
 
     def __init__(self, name: str):
         self.name = name
         self.level = next(_levels)
         self.closed = False
+        self.numbers = False  # whether Python numbers are among its inputs
 
     def owns(self, value: Any) -> bool:
         return type(value) is Traced and value.owner is self
@@ -106,9 +134,20 @@ class Trace:
     def process(self, primitive: Primitive, args: Sequence, params: dict) -> Any:
         raise NotImplementedError
 
+    def refuse_hidden(self, primitive: Primitive, out: Traced) -> None:
+        """An implementation is given no value of this trace or an inner one; to return one, it needs a back door."""
+        if out.owner.level >= self.level:
+            raise DerivativeError(
+                f"{primitive.name!r} uses a value under differentiation that is not among its arguments; pass it as one"
+            )
+
 
 class ReverseTrace(Trace):
-    """A tape: one entry per primitive call, replayed backwards to carry cotangents from output to inputs."""
+    """A tape: one entry per primitive call, replayed backwards to carry cotangents from output to inputs.
+
+    Every traced value has a number, its slot. An entry says: this primitive, applied to values that came from these
+    parent slots, filled the slots from this one on. Replayed forwards, the same tape carries tangents.
+    """
 
     __slots__ = ("slots", "tape")
 
@@ -119,51 +158,133 @@ class ReverseTrace(Trace):
 
     def new(self, primal: Any) -> Traced:
         """A traced value with the next free slot."""
-        value = Traced(primal, self, self.slots)
-        self.slots += 1
-        return value
+        self.numbers = self.numbers or type(primal) is float
+        slot = self.slots
+        self.slots = slot + 1
+        return Traced(primal, self, slot)
 
     def process(self, primitive: Primitive, args: Sequence, params: dict) -> Any:
-        parents = [arg.handle if type(arg) is Traced and arg.owner is self else -1 for arg in args]
-        values = [arg.primal if parent >= 0 else arg for arg, parent in zip(args, parents, strict=True)]
-        out, saved = primitive.record(values, params)
-        self.tape.append((primitive, parents, values, params, saved, self.slots, out))
-        if type(out) is tuple:
-            return tuple(self.new(o) for o in out)
-        return self.new(out)
+        # This loop runs once per operation of the user's function; it asks each argument's type once and no more.
+        values, parents, nested = [], [], False
+        for arg in args:
+            parent = CONSTANT
+            if type(arg) is Traced:
+                if arg.owner is self:
+                    parent, arg = arg.handle, arg.primal
+                if type(arg) is Traced:
+                    nested = True
+            parents.append(parent)
+            values.append(arg)
+        if nested or type(primitive) is not Primitive:
+            out, saved = primitive.record(values, params)
+        else:  # what the default `record` comes to when no outer trace is involved
+            out = saved = primitive.impl(*values, **params)
+        if type(out) is Traced:
+            self.refuse_hidden(primitive, out)
+        slot = self.slots
+        several = type(out) is tuple
+        result: Any
+        if several:
+            result = tuple([self.new(o) for o in out])
+        else:
+            self.slots = slot + 1
+            result = Traced(out, self, slot)
+        if not primitive.reads_out:
+            form = tuple([_form(o) for o in out]) if several else _form(out)
+            saved, out = (form if saved is out else saved), form
+        if not primitive.reads_args:
+            values = [_form(value) for value in values]
+        elif self.numbers:
+            values = _numpy_numbers(values, parents)
+        self.tape.append((primitive, parents, values, params, saved, out, slot))
+        return result
 
-    def backward(self, cotangents: dict[int, Any], release: bool = False) -> dict[int, Any]:
-        """Carry cotangents (by slot) back to the values that have no entry, the inputs.
+    def backward(self, seeds: Iterable[tuple[int, Any]], release: bool = False) -> list:
+        """Carry cotangents, given as pairs of slot and value, back to the values that have no entry: the inputs.
 
-        `release=True` drops each entry once passed, so that memory falls as the pass goes; the tape is then spent.
+        Returns a list by slot, `None` where nothing arrived. `release=True` drops each entry once passed, so that
+        memory falls as the pass goes; the tape is then spent.
         """
+        cotangents: list[Any] = [None] * self.slots
+        owned: set[int] = set()
+        for slot, g in seeds:
+            _accumulate(cotangents, owned, slot, g)
         tape = self.tape
         for position in range(len(tape) - 1, -1, -1):
-            primitive, parents, values, params, saved, slot, out = tape[position]
-            if release:
-                tape.pop()
-            g = _take(cotangents, slot, out)
+            primitive, parents, values, params, saved, out, slot = tape.pop() if release else tape[position]
+            if type(out) is tuple:
+                g = _gather(cotangents, slot, out)
+            else:
+                g, cotangents[slot] = cotangents[slot], None
             if g is None:
                 continue
-            needs = [parent >= 0 for parent in parents]
-            for parent, value, contribution in zip(
-                parents, values, primitive.vjp(needs, g, saved, *values, **params), strict=True
-            ):
+            needs = _ONE_NEEDED if len(parents) == 1 else [parent >= 0 for parent in parents]
+            contributions = primitive.vjp(needs, g, saved, *values, **params)
+            if len(contributions) != len(parents):
+                raise DerivativeError(
+                    f"the reverse rule of {primitive.name!r} returned {len(contributions)} cotangents for"
+                    f" {len(parents)} arguments; it returns one each, None where none is needed"
+                )
+            for parent, value, contribution in zip(parents, values, contributions):  # noqa: B905 (checked above)
                 if parent >= 0 and contribution is not None:
                     contribution = match(contribution, value)
-                    before = cotangents.get(parent)
-                    cotangents[parent] = contribution if before is None else before + contribution
+                    if cotangents[parent] is None:
+                        cotangents[parent] = contribution
+                    else:
+                        _accumulate(cotangents, owned, parent, contribution)
         return cotangents
 
+    def forward(self, tangents: Sequence[tuple[int, Any]]) -> list:
+        """Carry tangents, given as pairs of slot and value, through the recorded operations; a list by slot."""
+        found: list[Any] = [None] * self.slots
+        for slot, tangent in tangents:
+            found[slot] = tangent
+        for primitive, parents, values, params, _, out, slot in self.tape:
+            arriving = [found[parent] if parent >= 0 else None for parent in parents]
+            if all(tangent is None for tangent in arriving):
+                continue
+            tangent = primitive.jvp(arriving, out, *values, **params)
+            if type(out) is tuple:
+                for i, (t, o) in enumerate(zip(tangent, out, strict=True)):
+                    found[slot + i] = _spread(t, o)
+            else:
+                found[slot] = _spread(tangent, out)
+        return found
 
-def _take(cotangents: dict[int, Any], slot: int, out: Any) -> Any:
-    """Remove and return the cotangent of an output; for several outputs a tuple, with zeros for the unused ones."""
-    if type(out) is not tuple:
-        return cotangents.pop(slot, None)
-    gs = [cotangents.pop(slot + i, None) for i in range(len(out))]
+
+def _accumulate(cotangents: list, owned: set[int], slot: int, g: Any) -> None:
+    """Add a cotangent to what a slot holds: the first is borrowed, the second allocates, later ones add in place."""
+    before = cotangents[slot]
+    if before is None:
+        cotangents[slot] = g
+    elif slot in owned and type(before) is np.ndarray and type(g) is np.ndarray:
+        before += g
+    else:
+        cotangents[slot] = before + g
+        owned.add(slot)
+
+
+def _numpy_numbers(values: list, handles: list) -> list:
+    """Python numbers of a trace as NumPy's, for the rules: 1 / 0.0 is infinite there, and an error in Python.
+
+    The function itself keeps the Python number, which does not widen a float32 array that it meets.
+    """
+    mine = [h is not None and h is not CONSTANT for h in handles]
+    return [np.float64(v) if m and type(v) is float else v for v, m in zip(values, mine, strict=True)]
+
+
+def _gather(cotangents: list, slot: int, out: tuple) -> tuple | None:
+    """Remove and return the cotangents of several outputs, with zeros for the unused ones."""
+    gs = cotangents[slot : slot + len(out)]
+    cotangents[slot : slot + len(out)] = [None] * len(out)
     if all(g is None for g in gs):
         return None
     return tuple(zeros_like(o) if g is None else g for g, o in zip(gs, out, strict=True))
+
+
+def _form(value: Any) -> Any:
+    """An array reduced to its form; anything else as it is."""
+    return Form(value) if type(value) is np.ndarray else value
 
 
 class ForwardTrace(Trace):
@@ -172,60 +293,58 @@ class ForwardTrace(Trace):
     __slots__ = ()
 
     def new(self, primal: Any, tangent: Any) -> Traced:
+        self.numbers = self.numbers or type(primal) is float
         return Traced(primal, self, tangent)
 
     def process(self, primitive: Primitive, args: Sequence, params: dict) -> Any:
-        mine = [type(arg) is Traced and arg.owner is self for arg in args]
-        values = [arg.primal if m else arg for arg, m in zip(args, mine, strict=True)]
-        tangents = [arg.handle if m else None for arg, m in zip(args, mine, strict=True)]
+        values, tangents = [], []
+        for arg in args:
+            if type(arg) is Traced and arg.owner is self:
+                values.append(arg.primal)
+                tangents.append(arg.handle)
+            else:
+                values.append(arg)
+                tangents.append(None)
         out = apply(primitive, values, params)
+        if type(out) is Traced:
+            self.refuse_hidden(primitive, out)
+        if self.numbers:
+            values = _numpy_numbers(values, tangents)
         tangent = primitive.jvp(tangents, out, *values, **params)
         if type(out) is tuple:
-            return tuple(self.new(o, _spread(t, o)) for o, t in zip(out, tangent, strict=True))
-        return self.new(out, _spread(tangent, out))
+            return tuple([Traced(o, self, _spread(t, o)) for o, t in zip(out, tangent, strict=True)])
+        return Traced(out, self, _spread(tangent, out))
 
 
-# -- shapes and dtypes -----------------------------------------------------------------------------------------------
+# The classes of trace that a transformation starts; `debug_nans` puts its own in their place.
+TRACES: ContextVar[tuple[type[ReverseTrace], type[ForwardTrace]]] = ContextVar(
+    "traces", default=(ReverseTrace, ForwardTrace)
+)
 
 
-def primal(value: Any) -> Any:
-    """The plain value under any number of traces; constants pass through."""
-    while type(value) is Traced:
-        value = value.primal
-    return value
-
-
-def is_traced(values: Iterable) -> bool:
-    return any(type(value) is Traced for value in values)
-
-
-def shape_of(value: Any) -> tuple[int, ...]:
-    return np.shape(primal(value))
-
-
-def dtype_of(value: Any) -> np.dtype:
-    value = primal(value)
-    return value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
-
-
-def zeros_like(value: Any) -> Any:
-    """Zeros of the shape and dtype of a value, never traced."""
-    return np.zeros(shape_of(value), dtype_of(value))
+# -- broadcasting and dtypes -------------------------------------------------------------------------------------------
+# Two adjustments spare the rules all care about them: `match` for cotangents, `_spread` for tangents.
 
 
 def match(g: Any, value: Any) -> Any:
     """A cotangent brought to the shape and dtype of its value: summed over broadcast axes, then cast.
 
-    Summing is the transpose of broadcasting; doing it here once keeps it out of every rule, and casting here is
-    what keeps a float32 gradient float32.
+    Summing is the transpose of broadcasting; doing it here once keeps it out of every rule, and casting here is what
+    keeps a float32 gradient float32.
     """
+    try:
+        if g.dtype is value.dtype and g.shape == value.shape:  # nothing to do, nearly always
+            return g
+    except AttributeError:  # a Python number
+        pass
     shape, g_shape = shape_of(value), shape_of(g)
     if g_shape != shape:
         extra = len(g_shape) - len(shape)
         if extra > 0:
             g = np.sum(g, axis=tuple(range(extra)))
             g_shape = g_shape[extra:]
-        axes = tuple(i for i, (n, m) in enumerate(zip(shape[-len(g_shape) :], g_shape, strict=False)) if n == 1 and m != 1)
+        ending = shape[len(shape) - len(g_shape) :]
+        axes = tuple(i for i, (n, m) in enumerate(zip(ending, g_shape, strict=True)) if n == 1 and m != 1)
         if axes:
             g = np.sum(g, axis=axes, keepdims=True)
         if shape_of(g) != shape:  # a rule returned less than the full array, e.g. one number for all entries
@@ -235,8 +354,12 @@ def match(g: Any, value: Any) -> Any:
 
 def _spread(tangent: Any, out: Any) -> Any:
     """A tangent brought to the shape and dtype of its output; `None` means zero."""
-    if tangent is None:
-        return zeros_like(out)
+    try:
+        if tangent.dtype is out.dtype and tangent.shape == out.shape:
+            return tangent
+    except AttributeError:  # None, or a Python number
+        if tangent is None:
+            return zeros_like(out)
     shape = shape_of(out)
     if shape_of(tangent) != shape:
         tangent = np.broadcast_to(tangent, shape)
@@ -244,7 +367,9 @@ def _spread(tangent: Any, out: Any) -> Any:
 
 
 def _cast(t: Any, value: Any) -> Any:
-    dtype = dtype_of(value)
-    if dtype_of(t) == dtype:
+    dtype, before = dtype_of(value), dtype_of(t)
+    if before == dtype:
         return t
-    return t.astype(dtype) if hasattr(t, "astype") else np.asarray(t, dtype)
+    if before.kind == "c" and dtype.kind != "c":
+        raise DerivativeError("a real value became complex on the way; derivatives of complex values are not supported")
+    return t.astype(dtype) if hasattr(t, "astype") else dtype.type(t)

@@ -1,7 +1,7 @@
 """Fused operators: hand-written kernels with a plain-NumPy reference beside them.
 
-The kernels give the value and the first derivative in reverse mode, fast. The reference, the same function in
-plain NumPy, gives everything else: forward mode, all derivatives of order two and up, the value where the kernels do not
+The kernels give the value and the first derivative in reverse mode, fast. The reference, the same function in plain
+NumPy, gives everything else: forward mode, all derivatives of order two and up, the value where the kernels do not
 apply, and the oracle the kernels are tested against.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .core import Primitive, apply, is_traced
+from .transforms import rules_by_rerunning
 
 FUSED: dict[str, Fused] = {}
 
@@ -21,7 +22,8 @@ class Fused(Primitive):
     """An operator backed by kernels; made by `fused`."""
 
     def __init__(self, name: str, reference: Callable, forward: Callable, backward: Callable):
-        super().__init__(name, self._value, self._jvp, self._vjp)
+        reference_jvp, self.reference_vjp = rules_by_rerunning(reference)
+        super().__init__(name, self._value, reference_jvp, self._vjp, reads=["args"])
         self.reference, self.forward, self.backward = reference, forward, backward
         self.__doc__ = reference.__doc__
 
@@ -35,38 +37,11 @@ class Fused(Primitive):
             return apply(self, args, params), None
         return self.forward(*args, **params)
 
-    def _jvp(self, tangents, out, *args, **params):
-        from .transforms import jvp
-
-        chosen = [i for i, t in enumerate(tangents) if t is not None]
-        function = _partial(self.reference, args, params, chosen)
-        return jvp(function, [args[i] for i in chosen], [tangents[i] for i in chosen])[1]
-
     def _vjp(self, needs, g, saved, *args, **params):
         gs = g if type(g) is tuple else (g,)
         if saved is not None and not is_traced(gs):
             return self.backward(needs, g, saved, *args, **params)
-        from .transforms import vjp
-
-        chosen = [i for i, need in enumerate(needs) if need]
-        function = _partial(self.reference, args, params, chosen)
-        _, pullback = vjp(function, *[args[i] for i in chosen])
-        cotangents: list[Any] = [None] * len(args)
-        for i, cotangent in zip(chosen, pullback(g), strict=True):
-            cotangents[i] = cotangent
-        return cotangents
-
-
-def _partial(function: Callable, args: Sequence, params: dict, chosen: Sequence[int]) -> Callable:
-    """The function of the chosen arguments alone, the others held fixed."""
-
-    def of_chosen(*values):
-        full = list(args)
-        for i, value in zip(chosen, values, strict=True):
-            full[i] = value
-        return function(*full, **params)
-
-    return of_chosen
+        return self.reference_vjp(needs, g, saved, *args, **params)
 
 
 def kernels_apply(args: Sequence) -> bool:

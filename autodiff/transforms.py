@@ -3,14 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import tree
-from .core import DerivativeError, ForwardTrace, Primitive, ReverseTrace, dtype_of, match, primal, shape_of, zeros_like
+from .arguments import (
+    as_sequence,
+    fresh,
+    leaves_like,
+    of_argnums,
+    of_chosen_arguments,
+    require_floats,
+    require_scalar,
+    split_aux,
+    strip_trace,
+)
+from .core import (
+    TRACES,
+    DerivativeError,
+    Primitive,
+    ReverseTrace,
+    Traced,
+    dtype_of,
+    match,
+    primal,
+    shape_of,
+    zeros_like,
+)
 
 Argnums = int | Sequence[int]
+
+
+class Recorded(NamedTuple):
+    """A function run once under a reverse trace: all that its derivatives need."""
+
+    trace: ReverseTrace
+    inputs: list[Traced]
+    rebuild: Callable  # leaves of the arguments -> tuple of arguments
+    outputs: list  # leaves of the output; those that depend on no input are plain
+    rebuild_out: Callable  # leaves of the output -> output
+    aux: Any
+
+    @property
+    def values(self) -> list:
+        return [leaf.primal if self.trace.owns(leaf) else leaf for leaf in self.outputs]
+
+
+def record(f: Callable, args: Sequence, name: str, has_aux: bool = False) -> Recorded:
+    """Run f on traced arguments and keep the tape. `name` is the transformation, for messages."""
+    args = tuple(args)
+    leaves, rebuild = tree.flatten(args)
+    require_floats(name, leaves, args)
+    trace = TRACES.get()[0](name)
+    inputs = [trace.new(leaf) for leaf in leaves]
+    try:
+        out = f(*rebuild(list(inputs)))
+    finally:
+        trace.closed = True
+    out, aux = split_aux(out, has_aux, name)
+    outputs, rebuild_out = tree.flatten(out)
+    return Recorded(trace, inputs, rebuild, outputs, rebuild_out, strip_trace(aux, trace) if has_aux else None)
+
+
+def pull_back(recorded: Recorded, gs: Sequence, release: bool = False) -> list:
+    """The cotangents of the inputs, from one cotangent per output leaf."""
+    trace = recorded.trace
+    seeds = [(y.handle, match(g, y.primal)) for y, g in zip(recorded.outputs, gs, strict=True) if trace.owns(y)]
+    found = trace.backward(seeds, release)
+    cotangents = [found[x.handle] for x in recorded.inputs]
+    return fresh(
+        [zeros_like(x.primal) if c is None else c for c, x in zip(cotangents, recorded.inputs, strict=True)], gs
+    )
+
+
+def push_forward(recorded: Recorded, tangents: Sequence) -> list:
+    """The tangents of the output leaves, from one tangent per input leaf."""
+    found = recorded.trace.forward([(x.handle, t) for x, t in zip(recorded.inputs, tangents, strict=True)])
+    arrived = [found[y.handle] if recorded.trace.owns(y) else None for y in recorded.outputs]
+    return [zeros_like(y) if t is None else t for t, y in zip(arrived, recorded.values, strict=True)]
 
 
 def vjp(f: Callable, *args: Any, has_aux: bool = False) -> tuple:
@@ -24,43 +95,15 @@ def vjp(f: Callable, *args: Any, has_aux: bool = False) -> tuple:
     >>> float(pullback(2.0)[0])
     2.0
     """
-    out, pullback, aux = _vjp(f, args, "vjp", has_aux)
-    return (out, pullback, aux) if has_aux else (out, pullback)
-
-
-def _vjp(f: Callable, args: Sequence, name: str, has_aux: bool, release: bool = False) -> tuple:
-    leaves, rebuild = tree.flatten(tuple(args))
-    _require_floats(name, leaves, tuple(args))
-    trace = ReverseTrace(name)
-    inputs = [trace.new(leaf) for leaf in leaves]
-    try:
-        out = f(*rebuild(list(inputs)))
-    finally:
-        trace.closed = True
-    out, aux = _split_aux(out, has_aux, name)
-    out_leaves, rebuild_out = tree.flatten(out)
-    traced = [trace.owns(leaf) for leaf in out_leaves]
-    values = [leaf.primal if mine else leaf for leaf, mine in zip(out_leaves, traced, strict=True)]
+    recorded = record(f, args, "vjp", has_aux)
+    values = recorded.values
+    out = recorded.rebuild_out(values)
 
     def pullback(g: Any) -> tuple:
-        gs, _ = tree.flatten(g)
-        if len(gs) != len(out_leaves):
-            raise DerivativeError(f"the pullback of {name} takes {len(out_leaves)} cotangents, one per output; got {len(gs)}")
-        cotangents: dict[int, Any] = {}
-        for leaf, value, mine, cotangent in zip(out_leaves, values, traced, gs, strict=True):
-            if shape_of(cotangent) != shape_of(value):
-                raise DerivativeError(
-                    f"a cotangent has the shape of its output: expected {shape_of(value)}, got {shape_of(cotangent)}"
-                )
-            if mine:
-                cotangent = match(cotangent, value)
-                before = cotangents.get(leaf.handle)
-                cotangents[leaf.handle] = cotangent if before is None else before + cotangent
-        cotangents = trace.backward(cotangents, release)
-        found = [cotangents.get(x.handle) for x in inputs]
-        return rebuild([zeros_like(x.primal) if c is None else c for c, x in zip(found, inputs, strict=True)])
+        gs = leaves_like(g, out, values, "pullback", "a cotangent", "output")
+        return recorded.rebuild(pull_back(recorded, gs))
 
-    return rebuild_out(values), pullback, _strip_trace(aux, trace)
+    return (out, pullback, recorded.aux) if has_aux else (out, pullback)
 
 
 def jvp(f: Callable, args: Sequence, tangents: Sequence, has_aux: bool = False) -> tuple:
@@ -73,36 +116,28 @@ def jvp(f: Callable, args: Sequence, tangents: Sequence, has_aux: bool = False) 
     >>> float(y), float(tangent)
     (12.0, 4.0)
     """
-    leaves, rebuild = tree.flatten(tuple(args))
-    tangent_leaves, _ = tree.flatten(tuple(tangents))
-    _require_floats("jvp", leaves, tuple(args))
-    if len(leaves) != len(tangent_leaves):
-        raise DerivativeError(f"jvp takes one tangent per argument: {len(leaves)} arguments, {len(tangent_leaves)} tangents")
-    trace = ForwardTrace("jvp")
-    inputs = []
-    for path, leaf, tangent in zip(tree.paths(tuple(args)), leaves, tangent_leaves, strict=True):
-        if shape_of(leaf) != shape_of(tangent):
-            raise DerivativeError(
-                f"a tangent has the shape of its argument: args{path} is {shape_of(leaf)}, its tangent {shape_of(tangent)}"
-            )
-        inputs.append(trace.new(leaf, match(tangent, leaf)))
+    args = as_sequence(args, "jvp", "args")
+    leaves, rebuild = tree.flatten(args)
+    require_floats("jvp", leaves, args)
+    ts = leaves_like(as_sequence(tangents, "jvp", "tangents"), args, leaves, "jvp", "a tangent", "argument")
+    trace = TRACES.get()[1]("jvp")
+    inputs = [trace.new(leaf, match(t, leaf)) for leaf, t in zip(leaves, ts, strict=True)]
     try:
         out = f(*rebuild(inputs))
     finally:
         trace.closed = True
-    out, aux = _split_aux(out, has_aux, "jvp")
-    out_leaves, rebuild_out = tree.flatten(out)
-    mine = [trace.owns(leaf) for leaf in out_leaves]
-    values = rebuild_out([leaf.primal if m else leaf for leaf, m in zip(out_leaves, mine, strict=True)])
-    tangent = rebuild_out([leaf.handle if m else zeros_like(leaf) for leaf, m in zip(out_leaves, mine, strict=True)])
-    return (values, tangent, _strip_trace(aux, trace)) if has_aux else (values, tangent)
+    out, aux = split_aux(out, has_aux, "jvp")
+    outputs, rebuild_out = tree.flatten(out)
+    value = rebuild_out([y.primal if trace.owns(y) else y for y in outputs])
+    tangent = rebuild_out([y.handle if trace.owns(y) else zeros_like(y) for y in outputs])
+    return (value, tangent, strip_trace(aux, trace)) if has_aux else (value, tangent)
 
 
 def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> Callable:
     """A function that returns `(f(...), gradient)`, or `((f(...), aux), gradient)` with `has_aux=True`.
 
-    f returns one number. The gradient has the form, shapes and dtypes of the argument number `argnums`; for a sequence of
-    argument numbers it is a tuple. Keyword arguments of f are held constant.
+    f returns one number. The gradient has the form, shapes and dtypes of the argument number `argnums`; for a sequence
+    of argument numbers it is a tuple. Keyword arguments of f are held constant.
 
     >>> value, gradient = value_and_grad(lambda x: x**2)(3.0)
     >>> float(value), float(gradient)
@@ -110,12 +145,12 @@ def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> 
     """
 
     def derivative(*args, **kwargs):
-        chosen, function = _of_argnums(f, args, kwargs, argnums, "grad")
-        value, pullback, aux = _vjp(function, chosen, "grad", has_aux, release=True)
-        _require_scalar(value)
-        gradient = pullback(np.ones((), dtype_of(value)))
-        gradient = gradient[0] if isinstance(argnums, int) else gradient
-        return ((value, aux) if has_aux else value), gradient
+        chosen, function, single = of_argnums(f, args, kwargs, argnums, "grad")
+        recorded = record(function, chosen, "grad", has_aux)
+        value = recorded.rebuild_out(recorded.values)
+        require_scalar(value)
+        gradient = recorded.rebuild(pull_back(recorded, [dtype_of(value).type(1)], release=True))
+        return ((value, recorded.aux) if has_aux else value), (gradient[0] if single else gradient)
 
     return derivative
 
@@ -126,9 +161,10 @@ def grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> Callable:
     >>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
+    both = value_and_grad(f, argnums, has_aux)
 
     def gradient_of_f(*args, **kwargs):
-        value, gradient = value_and_grad(f, argnums, has_aux)(*args, **kwargs)
+        value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
     return gradient_of_f
@@ -146,21 +182,29 @@ def elementwise_grad(f: Callable, argnums: Argnums = 0) -> Callable:
 def linearize(f: Callable, *args: Any) -> tuple:
     """The value of f at a point, and its linear map there: `(out, pushforward)`, with `pushforward(*tangents)`.
 
-    out + pushforward(dx) is the tangent plane of f: for f(x) = x'x the hyperplane y - y0 = 2 x0'(x - x0).
+    out + pushforward(dx) is the tangent plane of f: for f(x) = x'x the hyperplane y - y0 = 2 x0'(x - x0). f itself runs
+    once, however often the pushforward is called.
 
     >>> y, pushforward = linearize(lambda x: x**2, 3.0)
     >>> float(y), float(pushforward(0.5))
     (9.0, 3.0)
     """
-    out = f(*args)
-    return out, lambda *tangents: jvp(f, args, tangents)[1]
+    recorded = record(f, args, "linearize")
+
+    def pushforward(*tangents: Any) -> Any:
+        leaves = [x.primal for x in recorded.inputs]
+        ts = leaves_like(tangents, args, leaves, "pushforward", "a tangent", "argument")
+        matched = [match(t, x) for t, x in zip(ts, leaves, strict=True)]
+        return recorded.rebuild_out(push_forward(recorded, matched))
+
+    return recorded.rebuild_out(recorded.values), pushforward
 
 
 def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto") -> Callable:
     """All first partial derivatives: for each output and argument an array of shape `out.shape + arg.shape`.
 
-    For trees, the tree of the output with a tree of the argument in the place of each leaf. `mode` is "reverse" (one pass per
-    output number), "forward" (one pass per input number) or "auto" (the fewer passes).
+    For trees, the tree of the output with a tree of the argument in the place of each leaf. f runs once; then `mode`
+    "reverse" makes one pass per output number, "forward" one per input number, and "auto" the fewer passes.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],
@@ -170,58 +214,48 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto") -> Callable:
         raise ValueError(f'mode is "auto", "forward" or "reverse", not {mode!r}')
 
     def jacobian_of_f(*args, **kwargs):
-        chosen, function = _of_argnums(f, args, kwargs, argnums, "jacobian")
-        single = isinstance(argnums, int)
-        leaves, rebuild = tree.flatten(tuple(chosen))
-        out, pullback, _ = _vjp(function, chosen, "jacobian", False)
-        outs, rebuild_out = tree.flatten(out)
-        inputs, outputs = sum(_size(x) for x in leaves), sum(_size(y) for y in outs)
-        if mode == "reverse" or (mode == "auto" and outputs <= inputs):
-            blocks = _jacobian_by_rows(pullback, outs, rebuild_out, leaves)
+        chosen, function, single = of_argnums(f, args, kwargs, argnums, "jacobian")
+        recorded = record(function, chosen, "jacobian")
+        xs, ys = [x.primal for x in recorded.inputs], recorded.values
+        fewer = "reverse" if sum(map(_size, ys)) <= sum(map(_size, xs)) else "forward"
+        if (fewer if mode == "auto" else mode) == "reverse":
+            blocks = [
+                [_stack(part, y, x, x, 0) for part, x in zip(_passes(pull_back, recorded, ys, k, xs), xs, strict=True)]
+                for k, y in enumerate(ys)
+            ]
         else:
-            blocks = _jacobian_by_columns(function, chosen, outs, leaves, rebuild)
-        rows = [rebuild(row) for row in blocks]
-        return rebuild_out([row[0] if single else row for row in rows])
+            columns = [
+                [
+                    _stack(part, y, x, y, -1)
+                    for part, y in zip(_passes(push_forward, recorded, xs, k, ys), ys, strict=True)
+                ]
+                for k, x in enumerate(xs)
+            ]
+            blocks = [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in ys]
+        rows = [recorded.rebuild(row) for row in blocks]
+        return recorded.rebuild_out([row[0] if single else row for row in rows])
 
     return jacobian_of_f
 
 
-def _jacobian_by_rows(pullback, outs, rebuild_out, leaves):
-    blocks = []
-    for k, out in enumerate(outs):
-        rows = []
-        for basis in _basis(out):
-            gs = [basis if i == k else zeros_like(o) for i, o in enumerate(outs)]
-            rows.append(tree.flatten(pullback(rebuild_out(gs)))[0])
-        blocks.append([_stack([row[j] for row in rows], shape_of(out) + shape_of(x), x, 0) for j, x in enumerate(leaves)])
-    return blocks
-
-
-def _jacobian_by_columns(function, chosen, outs, leaves, rebuild):
-    blocks: list[list] = [[] for _ in outs]
-    for k, leaf in enumerate(leaves):
-        columns = []
-        for basis in _basis(leaf):
-            tangents = rebuild([basis if i == k else zeros_like(x) for i, x in enumerate(leaves)])
-            columns.append(tree.flatten(jvp(function, chosen, tangents)[1])[0])
-        for j, out in enumerate(outs):
-            shape = shape_of(out) + shape_of(leaf)
-            blocks[j].append(_stack([column[j] for column in columns], shape, out, -1))
-    return blocks
-
-
-def _basis(value):
-    """The unit tangents or cotangents of a value, one after the other."""
-    for i in range(_size(value)):
-        unit = np.zeros(_size(value), dtype_of(value))
+def _passes(carry, recorded, starts, k, ends):
+    """Carry every unit of start number k; for each end, the list of what arrived there."""
+    seeds = [zeros_like(start) for start in starts]
+    arrived: list[list] = [[] for _ in ends]
+    size, shape, dtype = _size(starts[k]), shape_of(starts[k]), dtype_of(starts[k])
+    for i in range(size):
+        unit = np.zeros(size, dtype)
         unit[i] = 1
-        yield unit.reshape(shape_of(value))
+        seeds[k] = unit.reshape(shape)
+        for part, end in zip(arrived, carry(recorded, seeds), strict=True):
+            part.append(end)
+    return arrived
 
 
-def _stack(parts, shape, like, axis):
-    if not parts:
-        return np.zeros(shape, dtype_of(like))
-    return np.reshape(np.stack(parts, axis), shape)
+def _stack(parts, out, x, like, axis):
+    """The block of partial derivatives of `out` by x: one part per number of the other one of the two."""
+    shape = shape_of(out) + shape_of(x)
+    return np.reshape(np.stack(parts, axis), shape) if parts else np.zeros(shape, dtype_of(like))
 
 
 def _size(value) -> int:
@@ -257,84 +291,59 @@ def stop_gradient(x: Any) -> Any:
 
 
 def checkpoint(f: Callable) -> Callable:
-    """f, with its intermediate values recomputed in the backward pass instead of kept: less memory, more time."""
+    """f, with its intermediate values recomputed in the backward pass instead of kept: less memory, more time.
 
-    def value(*leaves, rebuild):
-        return f(*rebuild(list(leaves)))
+    Arguments, positional and by keyword, and output are trees; floating-point arguments are differentiated.
 
-    def forward_rule(tangents, out, *leaves, rebuild):
-        chosen = [i for i, t in enumerate(tangents) if t is not None]
-        return jvp(_chosen(leaves, rebuild, chosen), [leaves[i] for i in chosen], [tangents[i] for i in chosen])[1]
+    >>> float(grad(checkpoint(lambda x: np.exp(np.sin(x))))(0.0))
+    1.0
+    """
 
-    def reverse_rule(needs, g, out, *leaves, rebuild):
-        chosen = [i for i, need in enumerate(needs) if need]
-        _, pullback = vjp(_chosen(leaves, rebuild, chosen), *[leaves[i] for i in chosen])
-        found = dict(zip(chosen, pullback(g), strict=True))
-        return [found.get(i) for i in range(len(leaves))]
+    def checkpointed(*args, **kwargs):
+        leaves, rebuild = tree.flatten((args, kwargs))
+        form: list[Callable] = []  # how to rebuild the output from its leaves; the same in every run of f
 
-    def _chosen(leaves, rebuild, chosen):
-        def of_chosen(*values):
-            full = list(leaves)
-            for i, new in zip(chosen, values, strict=True):
-                full[i] = new
-            return f(*rebuild(full))
+        def of_leaves(*leaves):
+            args, kwargs = rebuild(list(leaves))
+            outputs, form[:] = _leaves_and_form(f(*args, **kwargs))
+            if _innermost(outputs) > _innermost(leaves):
+                raise DerivativeError(
+                    "a function under checkpoint uses a value under differentiation that is not among its arguments;"
+                    " pass it as an argument"
+                )
+            return tuple(outputs)
 
-        return of_chosen
-
-    primitive = Primitive(getattr(f, "__name__", "checkpoint"), value, forward_rule, reverse_rule)
-
-    def checkpointed(*args):
-        leaves, rebuild = tree.flatten(args)
-        return primitive(*leaves, rebuild=rebuild)
+        primitive = Primitive(
+            getattr(f, "__name__", "checkpoint"), of_leaves, *rules_by_rerunning(of_leaves), reads=["args"]
+        )
+        outputs = primitive(*leaves)
+        return form[0](list(outputs))
 
     return checkpointed
 
 
-# -- arguments and messages --------------------------------------------------------------------------------------------
+def rules_by_rerunning(f: Callable) -> tuple[Callable, Callable]:
+    """Both derivative rules of a function of arrays written in plain NumPy: differentiate it when asked to."""
+
+    def forward_rule(tangents, out, *args, **params):
+        chosen = [i for i, t in enumerate(tangents) if t is not None]
+        return jvp(
+            of_chosen_arguments(f, args, params, chosen), [args[i] for i in chosen], [tangents[i] for i in chosen]
+        )[1]
+
+    def reverse_rule(needs, g, saved, *args, **params):
+        chosen = [i for i, need in enumerate(needs) if need]
+        pullback = vjp(of_chosen_arguments(f, args, params, chosen), *[args[i] for i in chosen])[1]
+        found = dict(zip(chosen, pullback(g), strict=True))
+        return [found.get(i) for i in range(len(args))]
+
+    return forward_rule, reverse_rule
 
 
-def _of_argnums(f, args, kwargs, argnums, name):
-    """The chosen arguments, and f as a function of those alone."""
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
-    for number in numbers:
-        if not -len(args) <= number < len(args):
-            raise DerivativeError(f"{name} with respect to argument {number}, but only {len(args)} positional arguments")
-    numbers = [number % len(args) for number in numbers]
-
-    def function(*chosen):
-        full = list(args)
-        for number, value in zip(numbers, chosen, strict=True):
-            full[number] = value
-        return f(*full, **kwargs)
-
-    return [args[number] for number in numbers], function
+def _leaves_and_form(out):
+    leaves, rebuild = tree.flatten(out)
+    return leaves, [rebuild]
 
 
-def _split_aux(out, has_aux, name):
-    if not has_aux:
-        return out, None
-    if not (isinstance(out, tuple) and len(out) == 2):
-        raise DerivativeError(f"{name} with has_aux=True takes a function that returns (value, aux), got {type(out).__name__}")
-    return out
-
-
-def _strip_trace(aux, trace):
-    """Auxiliary values as constants of this trace; those of outer traces stay traced."""
-    return tree.map_leaves(lambda leaf: leaf.primal if trace.owns(leaf) else leaf, aux)
-
-
-def _require_floats(name, leaves, args):
-    for leaf, path in zip(leaves, tree.paths(args), strict=True):
-        kind = np.dtype(dtype_of(leaf)).kind
-        if kind != "f":
-            hint = "convert it with float() or .astype(float)" if kind in "iub" else "only floating-point values have derivatives"
-            raise DerivativeError(f"{name}: argument{path} is {dtype_of(leaf)}; {hint}")
-
-
-def _require_scalar(value):
-    if tree.children(value) is not None or shape_of(value) != ():
-        what = f"an array of shape {shape_of(value)}" if tree.children(value) is None else f"a {type(value).__name__}"
-        raise DerivativeError(
-            f"grad takes a function that returns one number; it returned {what}. Reduce it (np.sum, np.mean), ask for"
-            " jacobian, or pass has_aux=True if the function returns (value, extra)."
-        )
+def _innermost(values) -> int:
+    return max((value.owner.level for value in values if type(value) is Traced), default=-1)

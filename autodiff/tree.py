@@ -1,23 +1,36 @@
 """Nested arguments: parameters come as dicts, lists, tuples and dataclasses of arrays.
 
-A *tree* is an array, or a dict, list, tuple, named tuple, dataclass or None whose members are trees. The derivative of a
-function of a tree is a tree of the same form.
+A *tree* is an array, or a dict, list, tuple, named tuple, dataclass or None whose members are trees. The derivative of
+a function of a tree is a tree of the same form.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+_LEAVES = (np.ndarray, float, np.float64)  # the common leaves, told at a glance
+
 
 def children(tree: Any) -> tuple[list[tuple[str, Any]], Callable] | None:
     """The named members of a node and the function that builds the node from new members; `None` for a leaf."""
+    if type(tree) in _LEAVES:
+        return None
     if tree is None:
         return [], lambda members: None
     if isinstance(tree, dict):
         keys = list(tree)
-        return [(f"[{key!r}]", tree[key]) for key in keys], lambda members: type(tree)(zip(keys, members, strict=True))
+
+        def build_dict(members):
+            new = copy.copy(tree)  # keeps what a subclass carries, such as a default factory
+            new.update(zip(keys, members, strict=True))
+            return new
+
+        return [(f"[{key!r}]", tree[key]) for key in keys], build_dict
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return [(f".{name}", getattr(tree, name)) for name in tree._fields], lambda members: type(tree)(*members)
     if isinstance(tree, list | tuple):
@@ -26,7 +39,10 @@ def children(tree: Any) -> tuple[list[tuple[str, Any]], Callable] | None:
         names = [field.name for field in dataclasses.fields(tree)]
 
         def build(members):
-            return dataclasses.replace(tree, **dict(zip(names, members, strict=True)))
+            new = copy.copy(tree)  # not through __init__, which may compute with its arguments or refuse traced ones
+            for name, member in zip(names, members, strict=True):
+                object.__setattr__(new, name, member)
+            return new
 
         return [(f".{name}", getattr(tree, name)) for name in names], build
     return None
@@ -69,13 +85,37 @@ def paths(tree: Any, prefix: str = "") -> list[str]:
     return [path for name, member in node[0] for path in paths(member, prefix + name)]
 
 
+def leaves_like(tree: Any, like: Any) -> list[Any]:
+    """The leaves of a tree in the order of `like`, a tree of the same form; the order of the keys of a dict is free.
+
+    Raises `ValueError` when the forms differ.
+
+    >>> leaves_like({"b": 2.0, "w": 1.0}, {"w": 10.0, "b": 20.0})
+    [1.0, 2.0]
+    """
+    leaves, _ = flatten(tree)
+    if children(tree) is None and children(like) is None:
+        return leaves
+    found, wanted = paths(tree), paths(like)
+    if found == wanted:
+        return leaves
+    if sorted(found) != sorted(wanted):
+        raise ValueError(f"expected {_list_paths(wanted)}, got {_list_paths(found)}")
+    by_path = dict(zip(found, leaves, strict=True))
+    return [by_path[path] for path in wanted]
+
+
+def _list_paths(found: list[str]) -> str:
+    shown = ", ".join(path or "one array" for path in found[:6])
+    return f"{len(found)} leaves ({shown}{', ...' if len(found) > 6 else ''})"
+
+
 def map_leaves(function: Callable, tree: Any, *others: Any) -> Any:
-    """Apply a function to corresponding leaves of one or several trees of the same form."""
+    """Apply a function to corresponding leaves of one or several trees of the same form.
+
+    >>> map_leaves(lambda x, step: x - 0.5 * step, {"w": 1.0}, {"w": 2.0})
+    {'w': 0.0}
+    """
     leaves, rebuild = flatten(tree)
-    columns = [leaves]
-    for other in others:
-        other_leaves, _ = flatten(other)
-        if paths(other) != paths(tree):
-            raise ValueError(f"trees of different form: {paths(tree)} and {paths(other)}")
-        columns.append(other_leaves)
+    columns = [leaves, *(leaves_like(other, tree) for other in others)]
     return rebuild([function(*leaf) for leaf in zip(*columns, strict=True)])

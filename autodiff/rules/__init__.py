@@ -1,6 +1,17 @@
 """Derivative rules, one table per family of NumPy functions. Importing this package fills the registry."""
 
-from . import contraction, elementwise, indexing, reduction, shape  # noqa: F401
-from .families import NON_DIFFERENTIABLE, REGISTRY
+from . import (  # noqa: F401
+    contraction,
+    decompositions,
+    elementwise,
+    indexing,
+    linalg,
+    norms,
+    numerical,
+    reduction,
+    shape,
+    statistics,
+)
+from .families import NON_DIFFERENTIABLE, REFUSED, REGISTRY
 
-__all__ = ["NON_DIFFERENTIABLE", "REGISTRY"]
+__all__ = ["NON_DIFFERENTIABLE", "REFUSED", "REGISTRY"]

@@ -1,20 +1,29 @@
 """Families of primitives: state a derivative once, get both modes.
 
-Each function here registers one NumPy function. The derivative is written with NumPy on values that may be traced
-themselves, which is what makes second and higher derivatives work.
+The derivative is written with NumPy on values that may be traced themselves, which is what makes second and higher
+derivatives work.
 
-    unary(np.sin, lambda y, x: np.cos(x))                         # y = f(x), dy/dx elementwise
-    binary(np.multiply, lambda z, x, y: y, lambda z, x, y: x)     # z = f(x, y), dz/dx and dz/dy elementwise
-    linear(...)                                                   # the tangent goes through the function itself
-    bilinear(...)                                                 # linear in each of two arguments
+    unary(np.sin, lambda _y, x: np.cos(x))                          # y = f(x), dy/dx elementwise
+    binary(np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x)   # z = f(x, y), dz/dx and dz/dy elementwise
+    linear(name, impl, transpose)                                   # the tangent goes through the function itself
+    bilinear(name, impl, transpose_x, transpose_y)                  # linear in each of two arguments
+    by_tangent(name, impl, tangent)                                 # only the tangent is stated; it is transposed
+
+An underscore before a parameter of a derivative says that its numbers are not read, so that the tape need not keep
+the array: y = exp(x) keeps y alone, x + y keeps nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core import Primitive, primal
+import numpy as np
+
+from ..core import DerivativeError, Primitive, primal, shape_of, zeros_like
+from ..transforms import vjp as pullback_of
 
 # What a NumPy function or ufunc becomes when an argument is traced. The one registry: numpy_protocol looks functions
 # up here, and the coverage table and the generated tests walk over it.
@@ -23,65 +32,116 @@ REGISTRY: dict[Callable, Callable] = {}
 # NumPy functions that are piecewise constant or return no numbers to differentiate: they see the primals.
 NON_DIFFERENTIABLE: dict[Callable, Callable] = {}
 
-SAME, NEGATIVE = "same", "negative"  # derivatives +1 and -1, spared the multiplication
+# NumPy functions that write into an array or otherwise cannot be differentiated: they raise, with advice.
+REFUSED: dict[Callable, Callable] = {}
+
+SAME, NEGATIVE, ZERO = "same", "negative", "zero"  # the derivatives 1, -1 and 0, spared the multiplication
 
 
-def _times(t: Any, derivative: Any, *values: Any) -> Any:
-    if derivative is SAME:
-        return t
-    if derivative is NEGATIVE:
-        return -t
-    return t * derivative(*values)
+def implements(*functions: Callable | None) -> Callable:
+    """Decorator: the decorated function stands in for these NumPy functions when an argument is traced.
 
-
-def implements(*functions: Callable) -> Callable:
-    """Decorator: the decorated function stands in for these NumPy functions when an argument is traced."""
+    `None` stands for a function that the installed NumPy is too old to have.
+    """
 
     def register(handler):
         for function in functions:
-            REGISTRY[function] = handler
+            if function is not None:
+                REGISTRY[function] = handler
         return handler
 
     return register
 
 
-def define(name: str, impl: Callable, *, jvp: Callable, vjp: Callable) -> Primitive:
+def implements_each(maker: Callable, *functions: Callable) -> None:
+    """Register handlers made from the NumPy functions they stand in for."""
+    for function in functions:
+        implements(function)(maker(function))
+
+
+def define(
+    name: str, impl: Callable, *, jvp: Callable, vjp: Callable, reads: Sequence[str] = ("args", "out")
+) -> Primitive:
     """A primitive with both rules written out; see `autodiff.core.Primitive` for their signatures."""
-    return Primitive(name, impl, jvp, vjp)
+    return Primitive(name, impl, jvp, vjp, reads)
 
 
-def unary(function: Callable, derivative: Any) -> Primitive:
-    """Elementwise y = f(x), with derivative(y, x) = dy/dx."""
+# -- elementwise -------------------------------------------------------------------------------------------------------
+
+
+def unary(function: Callable, derivative: Any, pole: bool = False) -> Primitive:
+    """Elementwise y = f(x), with derivative(y, x) = dy/dx.
+
+    `pole=True` where the derivative can be infinite or undefined: a tangent or cotangent of exactly 0 then stays 0.
+    """
+    times = _multiplication(derivative, pole)
 
     def jvp(tangents, y, x):
-        return _times(tangents[0], derivative, y, x)
+        return times(tangents[0], y, x)
 
     def vjp(needs, g, y, x):
-        return (_times(g, derivative, y, x),)
+        return (times(g, y, x),)
 
-    REGISTRY[function] = primitive = Primitive(function.__name__, function, jvp, vjp)
+    primitive = Primitive(function.__name__, function, jvp, vjp, _reads(derivative))
+    REGISTRY[function] = primitive
     return primitive
 
 
-def binary(function: Callable, derivative_x: Any, derivative_y: Any) -> Primitive:
+def binary(
+    function: Callable, derivative_x: Any, derivative_y: Any, pole: bool = False, impl: Callable | None = None
+) -> Primitive:
     """Elementwise and broadcasting z = f(x, y), with the two partial derivatives as functions of (z, x, y)."""
+    times_x, times_y = _multiplication(derivative_x, pole), _multiplication(derivative_y, pole)
 
     def jvp(tangents, z, x, y):
         tx, ty = tangents
         if ty is None:
-            return _times(tx, derivative_x, z, x, y)
+            return times_x(tx, z, x, y)
         if tx is None:
-            return _times(ty, derivative_y, z, x, y)
-        return _times(tx, derivative_x, z, x, y) + _times(ty, derivative_y, z, x, y)
+            return times_y(ty, z, x, y)
+        return times_x(tx, z, x, y) + times_y(ty, z, x, y)
 
     def vjp(needs, g, z, x, y):
-        return (
-            _times(g, derivative_x, z, x, y) if needs[0] else None,
-            _times(g, derivative_y, z, x, y) if needs[1] else None,
-        )
+        return times_x(g, z, x, y) if needs[0] else None, times_y(g, z, x, y) if needs[1] else None
 
-    REGISTRY[function] = primitive = Primitive(function.__name__, function, jvp, vjp)
+    reads = _reads(derivative_x) | _reads(derivative_y)
+    primitive = Primitive(function.__name__, impl or function, jvp, vjp, reads)
+    REGISTRY[function] = primitive
     return primitive
+
+
+def _multiplication(derivative: Any, pole: bool) -> Callable:
+    """The product of a tangent or cotangent t with a derivative, as a function of (t, *values)."""
+    if derivative is SAME:
+        return lambda t, *values: t
+    if derivative is NEGATIVE:
+        return lambda t, *values: -t
+    if derivative is ZERO:
+        return lambda t, *values: zeros_like(t)
+    if pole:
+        return lambda t, *values: times_near_pole(t, derivative(*values))
+    return lambda t, *values: t * derivative(*values)
+
+
+def times_near_pole(t: Any, d: Any) -> Any:
+    """t d, where 0 d = 0 even if d is infinite or undefined: np.where sends 0 into the branch it did not take."""
+    plain = primal(d)
+    if math.isfinite(np.vdot(plain, plain).real):  # the fastest way to see that all are finite
+        return t * d
+    dead = ~np.isfinite(plain) & (primal(t) == 0)
+    return np.where(dead, 0.0, t * np.where(dead, 1.0, d))
+
+
+def _reads(derivative: Any) -> set[str]:
+    """What a derivative of (out, *args) reads, by the names of its parameters."""
+    if not callable(derivative):
+        return set()
+    out, *args = inspect.signature(derivative).parameters
+    reads = {"out"} if not out.startswith("_") else set()
+    return reads if all(name.startswith("_") for name in args) else reads | {"args"}
+
+
+# -- linear, bilinear, and by transposition ----------------------------------------------------------------------------
 
 
 def linear(name: str, impl: Callable, transpose: Callable) -> Primitive:
@@ -96,7 +156,7 @@ def linear(name: str, impl: Callable, transpose: Callable) -> Primitive:
     def vjp(needs, g, y, x, **params):
         return (transpose(g, x, **params),)
 
-    primitive = Primitive(name, impl, jvp, vjp)
+    primitive = Primitive(name, impl, jvp, vjp, reads=())
     return primitive
 
 
@@ -105,12 +165,11 @@ def bilinear(name: str, impl: Callable, transpose_x: Callable, transpose_y: Call
 
     def jvp(tangents, z, x, y, **params):
         tx, ty = tangents
-        terms = []
-        if tx is not None:
-            terms.append(primitive(tx, y, **params))
-        if ty is not None:
-            terms.append(primitive(x, ty, **params))
-        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+        if ty is None:
+            return primitive(tx, y, **params)
+        if tx is None:
+            return primitive(x, ty, **params)
+        return primitive(tx, y, **params) + primitive(x, ty, **params)
 
     def vjp(needs, g, z, x, y, **params):
         return (
@@ -118,8 +177,32 @@ def bilinear(name: str, impl: Callable, transpose_x: Callable, transpose_y: Call
             transpose_y(g, x, y, **params) if needs[1] else None,
         )
 
-    primitive = Primitive(name, impl, jvp, vjp)
+    primitive = Primitive(name, impl, jvp, vjp, reads=["args"])
     return primitive
+
+
+def by_tangent(name: str, impl: Callable, tangent: Callable) -> Primitive:
+    """A function of which only the tangent is stated, tangent(tangents, out, *args, **params) as in `Primitive.jvp`.
+
+    The tangent is linear in the tangents of the arguments, so its own pullback, at zero or anywhere, is the reverse
+    rule: one formula for both modes.
+    """
+
+    def vjp(needs, g, out, *args, **params):
+        chosen = [i for i, need in enumerate(needs) if need]
+
+        def of_tangents(*ts):
+            arriving = dict(zip(chosen, ts, strict=True))
+            return tangent([arriving.get(i) for i in range(len(args))], out, *args, **params)
+
+        _, pullback = pullback_of(of_tangents, *[zeros_like(args[i]) for i in chosen])
+        found = dict(zip(chosen, pullback(g), strict=True))
+        return [found.get(i) for i in range(len(args))]
+
+    return Primitive(name, impl, tangent, vjp)
+
+
+# -- constants and refusals --------------------------------------------------------------------------------------------
 
 
 def constant(*functions: Callable) -> None:
@@ -130,15 +213,65 @@ def constant(*functions: Callable) -> None:
 
 def _on_primals(function: Callable) -> Callable:
     def call(*args, **kwargs):
-        return function(*_strip(args), **_strip(kwargs))
+        return function(*strip(args), **strip(kwargs))
 
     return call
 
 
-def _strip(value: Any) -> Any:
+def strip(value: Any) -> Any:
     """Replace traced values by their primals, inside lists, tuples and dicts too."""
     if isinstance(value, dict):
-        return {key: _strip(member) for key, member in value.items()}
+        return {key: strip(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_strip(member) for member in value)
+        return type(value)(strip(member) for member in value)
     return primal(value)
+
+
+def has_traced(value: Any) -> bool:
+    """Whether a traced value is hidden anywhere in an option."""
+    if isinstance(value, dict):
+        return any(has_traced(member) for member in value.values())
+    if isinstance(value, list | tuple):
+        return any(has_traced(member) for member in value)
+    return primal(value) is not value
+
+
+def as_operand(x: Any) -> Any:
+    """An array argument as NumPy takes it: nested lists, of numbers or of traced values, become arrays."""
+    if not isinstance(x, list | tuple):
+        return x
+    return np.stack([as_operand(member) for member in x]) if has_traced(x) else np.asarray(x)
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """An `axis` argument as a tuple of non-negative axes."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    return tuple(np.lib.array_utils.normalize_axis_tuple(tuple(axes), ndim))
+
+
+def name_of(function: Callable) -> str:
+    """A NumPy function as it is written: np.sum, np.linalg.det, np.add.reduce."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"np.{owner.__name__}.{function.__name__}"
+    module = "np.linalg" if (getattr(function, "__module__", None) or "").startswith("numpy.linalg") else "np"
+    return f"{module}.{function.__name__}"
+
+
+def size_of(x: Any) -> int:
+    return math.prod(shape_of(x))
+
+
+def refuse(*functions: Callable, instead: str) -> None:
+    """NumPy functions that cannot be differentiated as they are, with what to write instead."""
+
+    def refusal(function):
+        def call(*args, **kwargs):
+            raise DerivativeError(f"{name_of(function)} of a value under differentiation: {instead}")
+
+        return call
+
+    for function in functions:
+        REFUSED[function] = refusal(function)

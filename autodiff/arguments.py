@@ -1,0 +1,130 @@
+"""What goes in and out of the transformations: choosing arguments, checking forms, and what to say about mistakes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from . import tree
+from .core import DerivativeError, dtype_of, shape_of
+
+
+def of_chosen_arguments(f: Callable, args: Sequence, params: dict, chosen: Sequence[int]) -> Callable:
+    """The function of the chosen arguments alone, the others held fixed."""
+
+    def of_chosen(*values):
+        full = list(args)
+        for i, value in zip(chosen, values, strict=True):
+            full[i] = value
+        return f(*full, **params)
+
+    return of_chosen
+
+
+def of_argnums(f, args, kwargs, argnums, name):
+    """The chosen arguments, f as a function of those alone, and whether `argnums` was a single number."""
+    single = not isinstance(argnums, list | tuple)
+    try:
+        numbers = [operator.index(number) for number in ([argnums] if single else argnums)]
+    except TypeError:
+        raise DerivativeError(f"argnums of {name} is an argument number or a tuple of them, not {argnums!r}") from None
+    for number in numbers:
+        if not -len(args) <= number < len(args):
+            raise DerivativeError(
+                f"{name} with respect to argument number {number}, but the function was called with {len(args)}"
+                " positional arguments; arguments given by keyword are held constant"
+            )
+    numbers = [number % len(args) for number in numbers]
+    if len(set(numbers)) < len(numbers):
+        raise DerivativeError(f"argnums of {name} names an argument twice: {argnums!r}")
+    return [args[number] for number in numbers], of_chosen_arguments(f, args, kwargs, numbers), single
+
+
+def leaves_like(given, like, leaves, name, thing, counterpart):
+    """The leaves of tangents or cotangents, in the order of the values they belong to, each of the right shape."""
+    try:
+        found = tree.leaves_like(given, like)
+    except ValueError as error:
+        raise DerivativeError(f"{name} takes {thing} of the same form as the {counterpart}: {error}") from None
+    for i, (t, leaf) in enumerate(zip(found, leaves, strict=True)):
+        if shape_of(t) != shape_of(leaf):
+            raise DerivativeError(
+                f"{thing} has the shape of its {counterpart}: {counterpart}{tree.paths(like)[i]} has shape"
+                f" {shape_of(leaf)}, got {shape_of(t)}"
+            )
+    return found
+
+
+def as_sequence(args, name, what):
+    if not isinstance(args, list | tuple):
+        raise DerivativeError(
+            f"{name} takes its {what} as a tuple, one member per argument of the function: {name}(f, (x,), (v,));"
+            f" got {type(args).__name__}"
+        )
+    return tuple(args)
+
+
+def split_aux(out, has_aux, name):
+    if not has_aux:
+        return out, None
+    if not (isinstance(out, tuple) and len(out) == 2):
+        raise DerivativeError(
+            f"{name} with has_aux=True takes a function that returns (value, aux); it returned {_describe(out)}"
+        )
+    return out
+
+
+def strip_trace(aux, trace):
+    """Auxiliary values as constants of this trace; those of outer traces stay traced."""
+    return tree.map_leaves(lambda leaf: leaf.primal if trace.owns(leaf) else leaf, aux)
+
+
+def require_floats(name, leaves, args):
+    for i, leaf in enumerate(leaves):
+        dtype = dtype_of(leaf)
+        if dtype.kind != "f":
+            hint = (
+                "convert it with float(...) or .astype(float), or leave it out of argnums"
+                if dtype.kind in "iub"
+                else "only real floating-point values have derivatives here"
+            )
+            raise DerivativeError(f"{name}: argument{tree.paths(args)[i]} is {dtype}; {hint}")
+
+
+def require_scalar(value):
+    if tree.children(value) is not None or shape_of(value) != ():
+        raise DerivativeError(
+            f"grad takes a function that returns one number; it returned {_describe(value)}. Reduce it (np.sum,"
+            " np.mean), ask for jacobian or elementwise_grad, or pass has_aux=True if the function returns"
+            " (value, extra)."
+        )
+
+
+def _describe(value) -> str:
+    if value is None:
+        return "None (is a return statement missing?)"
+    return f"an array of shape {shape_of(value)}" if tree.children(value) is None else f"a {type(value).__name__}"
+
+
+def fresh(results: Sequence, given: Sequence) -> list:
+    """What a pullback returns belongs to the caller: writable, and no two arrays share memory, nor one with a seed."""
+    seen: dict[int, list[np.ndarray]] = {}
+    for g in given:
+        if type(g) is np.ndarray:
+            seen.setdefault(_owner_of_memory(g), []).append(g)
+    fresh = []
+    for result in results:
+        if type(result) is np.ndarray:
+            earlier = seen.setdefault(_owner_of_memory(result), [])
+            if not result.flags.writeable or any(np.may_share_memory(result, other) for other in earlier):
+                result = result.copy()
+            else:
+                earlier.append(result)
+        fresh.append(result)
+    return fresh
+
+
+def _owner_of_memory(array: np.ndarray) -> int:
+    return id(array if array.base is None else array.base)
