@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +52,11 @@ def load(path: Path, template: Any) -> Checkpoint:
         with np.load(path, allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             parts = [_filled(template, file, prefix, path) for prefix in ("parameters", "mean", "variance")]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: the checkpoint is damaged ({error}).") from error
-    rng = np.random.default_rng()
-    rng.bit_generator.state = meta["rng"]
-    return Checkpoint(parts[0], AdamState(meta["step"], parts[1], parts[2]), rng, meta["seconds"])
+        rng = np.random.default_rng()
+        rng.bit_generator.state = meta["rng"]
+        return Checkpoint(parts[0], AdamState(int(meta["step"]), parts[1], parts[2]), rng, float(meta["seconds"]))
+    except Exception as error:  # damaged archives raise more kinds than are documented
+        raise UserError(f"{path}: the checkpoint is damaged ({type(error).__name__}: {error}).") from error
 
 
 def load_latest(folder: Path, template: Any) -> tuple[Checkpoint, list[str]]:

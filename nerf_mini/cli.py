@@ -1,4 +1,4 @@
-"""The command line: nerf-mini train, eval, render, scene. Arguments are dataclasses; the work is done elsewhere."""
+"""The command line. Arguments are dataclasses; the work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ class TrainArguments:
     resume: bool = False
     """Continue the run in --output."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
+
+    @property
+    def run_folder(self) -> Path:
+        return self.output or Path("runs") / f"{self.data.resolve().stem}-{self.config.method}"
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,30 @@ class SceneArguments:
     """Of the camera positions."""
 
 
+@dataclass(frozen=True)
+class BenchmarkArguments:
+    """Time training steps, kernels and rendering on this machine, beside its ceilings and, on request, PyTorch."""
+
+    peer: Literal["torch"] | None = None
+    """Measure the same steps in PyTorch too, taking turns."""
+    json: Path | None = None
+    """Write the figures to this file, as a list of records."""
+    rounds: int = 5
+    """Timings per figure; the median counts."""
+
+
 def parse_train(arguments: Sequence[str]) -> TrainArguments:
     """Defaults come from the preset, or from the run that is continued; then the options given override them."""
     preset = _value_of("--preset", arguments)
-    output = _value_of("--output", arguments)
-    config = PRESETS.get(preset or "small", PRESETS["small"])
-    if "--resume" in arguments and preset is None and output is not None:
+    parsed = _parse_train(arguments, PRESETS.get(preset or "small", PRESETS["small"]))
+    if parsed.resume and preset is None:
         from .run import open_run
 
-        config = open_run(Path(output)).config
+        parsed = _parse_train(arguments, open_run(parsed.run_folder).config)
+    return parsed
+
+
+def _parse_train(arguments: Sequence[str], config: Config) -> TrainArguments:
     default = TrainArguments(data=tyro.MISSING, config=config)
     return tyro.cli(
         TrainArguments,
@@ -143,16 +162,24 @@ def _scene(arguments: Sequence[str]) -> None:
     scene_command(parsed)
 
 
+def _benchmark(arguments: Sequence[str]) -> None:
+    parsed = tyro.cli(BenchmarkArguments, args=list(arguments), prog="nerf-mini benchmark")
+    from .commands import benchmark_command
+
+    benchmark_command(parsed)
+
+
 VERBS: dict[str, tuple[Callable[[Sequence[str]], None], str]] = {
     "train": (_train, "train a radiance field on a data set"),
     "eval": (_eval, "PSNR and SSIM of a run on held-out views"),
     "render": (_render, "novel views of a run: PNG, GIF, MP4"),
     "scene": (_scene, "make a synthetic data set"),
+    "benchmark": (_benchmark, "how fast this machine trains and renders"),
 }
 
 
 def help_text() -> str:
-    verbs = "\n".join(f"  {name:<8}{text}" for name, (_, text) in VERBS.items())
+    verbs = "\n".join(f"  {name:<11}{text}" for name, (_, text) in VERBS.items())
     return (
         "usage: nerf-mini VERB [OPTIONS]\n\nTrain and look at a neural radiance field on a laptop.\n\n"
         f"{verbs}\n\n`nerf-mini VERB --help` shows the options of a verb. For a start:\n\n"

@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -18,7 +17,7 @@ from .run import open_run
 from .training import Progress, Training, final_evaluation, resume, start, train
 
 if TYPE_CHECKING:
-    from .cli import EvalArguments, RenderArguments, SceneArguments, TrainArguments
+    from .cli import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments
 
 
 def train_command(arguments: TrainArguments) -> None:
@@ -26,9 +25,7 @@ def train_command(arguments: TrainArguments) -> None:
     if arguments.max_seconds is not None and not arguments.max_seconds > 0:
         raise UserError(f"--max-seconds {arguments.max_seconds}: must be positive.")
     started = time.perf_counter()
-    config, output = arguments.config, arguments.output
-    if output is None:
-        output = Path("runs") / f"{arguments.data.resolve().stem}-{config.method}"
+    config, output = arguments.config, arguments.run_folder
     if arguments.resume:
         training = resume(output, config, arguments.data, warn=_say)
         _say(f"continuing {output} from step {training.step}")
@@ -153,6 +150,15 @@ def scene_command(arguments: SceneArguments) -> None:
             progress=report,
         )  # fmt: skip
     _say(f"made: {folder}")
+
+
+def benchmark_command(arguments: BenchmarkArguments) -> None:
+    """nerf-mini benchmark."""
+    if arguments.rounds < 1:
+        raise UserError(f"--rounds {arguments.rounds}: must be at least 1.")
+    from .benchmark import benchmark
+
+    benchmark(arguments.peer, arguments.json, arguments.rounds, _say)
 
 
 def _say(text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import UserError
 
@@ -141,16 +143,20 @@ def check(config: Config) -> None:
         ("validate-every", t.validate_every, 1),
         ("seed", config.seed, 0),
     ):
-        if value < least:
-            raise UserError(f"--{name} {value}: must be at least {least}")
+        if not least <= value < math.inf:
+            raise UserError(f"--{name} {value}: must be at least {least} and finite")
     for name, number in (
         ("scale", n.scale),
         ("learning-rate", o.learning_rate),
         ("final-rate", o.final_rate),
+        ("epsilon", o.epsilon),
         ("crop-fraction", t.crop_fraction),
     ):
-        if not number > 0:
-            raise UserError(f"--{name} {number}: must be positive")
+        if not 0 < number < math.inf:
+            raise UserError(f"--{name} {number}: must be positive and finite")
+    for name, decay in (("beta1", o.beta1), ("beta2", o.beta2)):
+        if not 0 <= decay < 1:
+            raise UserError(f"--{name} {decay}: must be at least 0 and less than 1")
     if n.skip is not None and not 1 <= n.skip < n.depth:
         raise UserError(f"--skip {n.skip}: must lie between 1 and depth - 1 = {n.depth - 1}")
     if t.crop_fraction > 1:
@@ -177,29 +183,43 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any], where: str) -> Config:
-    """The inverse of `to_dict`; `where` names the file in messages. Raises UserError for unknown or missing keys."""
+    """The inverse of `to_dict`; `where` names the file in messages.
+
+    Raises UserError for unknown or missing keys, and for values of the wrong kind.
+    """
 
     def build(kind, values, path):
-        known = {f.name: f for f in dataclasses.fields(kind)}
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: {path.rstrip('.') or 'config'!r} must be an object, not {values!r}")
+        known = get_type_hints(kind)
         for key in values:
             if key not in known:
                 raise UserError(f"{where}: unknown key {path + key!r}; it was written by another version of nerf-mini")
-        arguments = {}
-        for key, value in values.items():
-            nested = _SECTIONS.get(key) if kind is Config else None
-            arguments[key] = build(nested, value, path + key + ".") if nested else value
-        return kind(**arguments)
+        for key, hint in known.items():
+            if key not in values:
+                raise UserError(
+                    f"{where}: lacks the key {path + key!r}; it was written by another version of nerf-mini"
+                )
+            if not dataclasses.is_dataclass(hint) and not _fits(values[key], hint):
+                raise UserError(f"{where}: {path + key!r} cannot be {values[key]!r}")
+        return kind(**{
+            key: build(hint, values[key], path + key + ".") if dataclasses.is_dataclass(hint) else values[key]
+            for key, hint in known.items()
+        })  # fmt: skip
 
-    return build(Config, values, "")
+    try:
+        return build(Config, values, "")
+    except UserError as error:
+        raise UserError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
 
 
-_SECTIONS = {
-    "scene": SceneConfig,
-    "network": NetworkConfig,
-    "sampling": SamplingConfig,
-    "optimiser": OptimiserConfig,
-    "training": TrainingConfig,
-}
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value out of a JSON file is of the annotated kind; a whole number is a fine float."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, member) for member in get_args(hint))
+    return type(value) in ((int, float) if hint is float else (hint,))
 
 
 _LIMITS = ("training.max_steps",)  # where a training ends does not change the steps before

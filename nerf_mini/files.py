@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +20,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     Raises UserError if the disk is full or the place cannot be written to.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -25,15 +28,46 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # what was never made, or is no place for files
+            temporary.unlink()
+        for folder in made:  # from the innermost out
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise UserError(_explain(path, error)) from error
+        raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file. Raises UserError if the disk is full or the place cannot be written to."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
     except OSError as error:
         raise UserError(_explain(path, error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def undone_on_failure(folder: Path) -> Iterator[None]:
+    """If the body fails, remove all that it made in a folder that was missing or empty before."""
+    existed = folder.exists()
+    try:
+        yield
+    except BaseException:
+        for content in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(content) if content.is_dir() else content.unlink()
+        if not existed and folder.is_dir():
+            folder.rmdir()
+        raise
 
 
 def _explain(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: the disk is full. The file was not written; free some space and start again with --resume."
+        return (
+            f"{path}: the disk is full. The file was not written; free some space and start again"
+            " (a training goes on with --resume)."
+        )
     return f"{path}: cannot be written ({error.strerror or error})."
 
 

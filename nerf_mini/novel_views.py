@@ -57,13 +57,16 @@ def render_views(
         raise UserError(f"--scale {scale}: must be positive and at most 16.")
     output = output or run.renders / path
     video = output.suffix.lower() in VIDEO_SUFFIXES
-    if output.suffix and not video:
+    if output.suffix[1:2].isalpha() and not video and not output.is_dir():  # a folder scale-0.5 is fine
         raise UserError(f"{output}: name a folder for PNG files, or a file that ends in {' or '.join(VIDEO_SUFFIXES)}.")
     if output.suffix.lower() == ".mp4":
         require_video()
     if output.is_file() and not video:
         raise UserError(f"{output}: is a file; name a folder.")
-    intrinsics = run.cameras.intrinsics.scaled(scale)
+    try:
+        intrinsics = run.cameras.intrinsics.scaled(scale)
+    except ValueError as error:
+        raise UserError(f"--scale {scale}: {error}.") from error
     poses = path_poses(run, path, views)
     checkpoint, warnings = run.latest()
     method = run.method()

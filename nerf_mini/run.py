@@ -19,11 +19,12 @@ import numpy as np
 
 from . import __version__
 from .cameras import Intrinsics
-from .checkpoint import Checkpoint, load_latest
+from .checkpoint import Checkpoint, load_latest, save
 from .config import Config, from_dict, to_dict
 from .errors import UserError
-from .files import read_json, write_atomically, write_json
+from .files import append_line, read_json, undone_on_failure, write_atomically, write_json
 from .methods import METHODS
+from .optimiser import adam_init
 from .scenes import Scene, load_scene
 
 
@@ -62,17 +63,28 @@ class Run:
     def method(self) -> Any:
         return METHODS[self.config.method](self.config, self.cameras.near, self.cameras.far)
 
+    def fresh(self) -> Checkpoint:
+        """The state before the first step."""
+        rng = np.random.default_rng(self.config.seed)
+        parameters = self.method().init(rng)
+        return Checkpoint(parameters, adam_init(parameters), rng, 0.0)
+
     def latest(self) -> tuple[Checkpoint, list[str]]:
         """The newest readable checkpoint, and warnings about unreadable ones."""
         template = self.method().init(np.random.default_rng(0))
         return load_latest(self.checkpoints, template)
 
     def scene(self, splits: tuple[str, ...], data: Path | None = None) -> Scene:
-        """The data set, from where it was when training began, or from `data`."""
+        """The data set, from where it was when training began, or from `data`. Raises UserError for another one."""
         where = data or self.data
         if not where.exists():
             raise UserError(f"{where}: the data set of this run is not there any more; say where it is with --data.")
-        return read_scene(where, self.config, splits)
+        scene = read_scene(where, self.config, splits)
+        if "train" in scene.splits and not np.array_equal(scene.splits["train"].poses, self.cameras.poses["train"]):
+            raise UserError(
+                f"{where}: is another data set than {self.path} was trained on; its training cameras differ."
+            )
+        return scene
 
 
 def read_scene(data: Path, config: Config, splits: tuple[str, ...] = ("train", "val", "test")) -> Scene:
@@ -82,7 +94,7 @@ def read_scene(data: Path, config: Config, splits: tuple[str, ...] = ("train", "
 
 
 def create_run(path: Path, config: Config, scene: Scene) -> Run:
-    """A new run folder. Raises UserError if the folder holds anything already."""
+    """A new run folder, with the checkpoint of step 0. Raises UserError if the folder holds anything already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(
             f"{path}: holds another run, or other files. Continue it with --resume, or choose another --output."
@@ -91,9 +103,11 @@ def create_run(path: Path, config: Config, scene: Scene) -> Run:
     poses = {split: views.poses for split, views in scene.splits.items()}
     cameras = SceneCameras(scene.splits["train"].intrinsics, poses, scene.near, scene.far, background)
     run = Run(path, config, scene.path.resolve(), cameras)
-    write_json(path / "cameras.json", _cameras_to_dict(cameras))
-    # written last: a folder with a config.json is a whole run
-    write_json(path / "config.json", {"version": __version__, "data": str(run.data), "config": to_dict(config)})
+    with undone_on_failure(path):
+        write_json(path / "cameras.json", _cameras_to_dict(cameras))
+        save(run.checkpoints, run.fresh())
+        # written last: a folder with a config.json is a whole run
+        write_json(path / "config.json", {"version": __version__, "data": str(run.data), "config": to_dict(config)})
     return run
 
 
@@ -102,7 +116,7 @@ def open_run(path: Path) -> Run:
     if not (path / "config.json").is_file():
         raise UserError(f"{path}: is no run folder; it has no config.json. `nerf-mini train` makes one.")
     saved = read_json(path / "config.json")
-    missing = [key for key in ("config", "data") if key not in saved]
+    missing = [key for key in ("config", "data") if not isinstance(saved, dict) or key not in saved]
     if missing:
         raise UserError(f"{path / 'config.json'}: lacks the key {missing[0]!r}.")
     config = from_dict(saved["config"], str(path / "config.json"))
@@ -111,8 +125,7 @@ def open_run(path: Path) -> Run:
 
 def append_metrics(path: Path, entry: dict[str, Any]) -> None:
     """Add one line of JSON."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    append_line(path, json.dumps(entry))
 
 
 def truncate_metrics(path: Path, step: int) -> None:

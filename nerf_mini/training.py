@@ -23,7 +23,7 @@ from .evaluation import evaluate_views, spread_indices, target_image
 from .images import write_image
 from .methods import draw_batch
 from .metrics import mse_to_psnr
-from .optimiser import adam_init, adam_update, learning_rate
+from .optimiser import adam_update, learning_rate
 from .rendering import render_image
 from .run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
 from .scenes import Scene
@@ -59,12 +59,7 @@ def start(data: Path, output: Path, config: Config) -> Training:
     """A new training in a new run folder."""
     scene = read_scene(data, config)
     run = create_run(output, config, scene)
-    method = run.method()
-    rng = np.random.default_rng(config.seed)
-    parameters = method.init(rng)
-    state = Checkpoint(parameters, adam_init(parameters), rng, 0.0)
-    save(run.checkpoints, state)  # a run killed before its first step can be resumed too
-    return Training(run, scene, state, method)
+    return Training(run, scene, run.fresh(), run.method())
 
 
 def resume(output: Path, config: Config | None = None, data: Path | None = None, warn: Callable = print) -> Training:

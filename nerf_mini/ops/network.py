@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,8 +10,8 @@ import numpy as np
 from autodiff import fused
 
 from ..kernels import network as kernels
-from ..kernels.matmul import COLUMNS
 from .encoding import encode, encoding_width, scales_of
+from .plan import Plan, workspace
 
 
 @dataclass(frozen=True)
@@ -97,25 +96,16 @@ def _reference(points, directions, ray_index, *parameters, shape):
 # -- the kernels' view: tables and packed weights ----------------------------------------------------------------------
 
 
-def _padded(width: int) -> int:
-    return -(-width // COLUMNS) * COLUMNS
-
-
-class Plan:
-    """The tables of `kernels.network` for one architecture, and where each parameter lies in the packed weights."""
+class NetworkPlan(Plan):
+    """The tables of `kernels.network` for one architecture."""
 
     def __init__(self, shape: NetworkShape):
+        super().__init__(list(parameter_shapes(shape)), [shape.position_width, shape.direction_width])
         self.scales = scales_of(shape.position_frequencies, shape.factor_pi)
         self.direction_scales = scales_of(shape.direction_frequencies or 0, shape.factor_pi)
         self.identity = shape.identity
-        self.size = 0
-        self._widths = [shape.position_width, shape.direction_width]  # of each buffer
-        self._blocks: list[tuple] = []  # (parameter, first row, rows, columns, offset, padded columns, transposed)
-        self._biases: list[tuple] = []  # (parameter, length, offset)
-        self._names = list(parameter_shapes(shape))
         layers: list[tuple] = []
         heads: list[tuple] = []
-
         source = 0
         for i in range(shape.depth):
             inputs = [0, source] if i == shape.skip else [source]
@@ -126,82 +116,11 @@ class Plan:
             inputs = [source, 1] if shape.direction_width else [source]
             source = self._layer(layers, "view", inputs, shape.width // 2, relu=True)
         heads.append(self._head("color", source, column=0, columns=3))
-
-        padded = [_padded(width) for width in self._widths]
-        offsets = np.concatenate([[0], np.cumsum(padded)])
-        self.columns = int(offsets[-1])
-        self.buffers = np.array(list(zip(offsets, padded, strict=False)), np.int64)
+        self._finish()
         self.layers, self.heads = np.array(layers, np.int64), np.array(heads, np.int64)
 
-    def _take(self, size: int) -> int:
-        offset, self.size = self.size, self.size + size
-        return offset
 
-    def _layer(self, layers, name, inputs, width, relu) -> int:
-        out, number = len(self._widths), self._names.index(name)
-        offsets, row = [], 0
-        for source in inputs:
-            rows = self._widths[source]
-            offsets.append(self._take(_padded(rows) * _padded(width)))
-            self._blocks.append((2 * number, row, rows, width, offsets[-1], _padded(rows), _padded(width), False))
-            row += rows
-        bias = self._take(_padded(width))
-        self._biases.append((2 * number + 1, width, bias))
-        self._widths.append(width)
-        second = (inputs[1], offsets[1]) if len(inputs) == 2 else (-1, 0)
-        layers.append((out, inputs[0], second[0], offsets[0], second[1], bias, relu))
-        return out
-
-    def _head(self, name, source, column, columns) -> tuple:
-        number, rows = self._names.index(name), self._widths[source]
-        weight = self._take(columns * _padded(rows))
-        self._blocks.append((2 * number, 0, rows, columns, weight, columns, _padded(rows), True))
-        bias = self._take(columns)
-        self._biases.append((2 * number + 1, columns, bias))
-        return source, weight, bias, column, columns
-
-    def pack(self, parameters, packed, transposed=None) -> None:
-        """Copy the parameters into the padded layout; the padding of `packed` must be zero already."""
-        for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
-            block = parameters[number][row : row + rows]
-            view = packed[offset : offset + high * wide].reshape(high, wide)
-            if is_head:
-                view[:, :rows] = block.T
-                continue
-            view[:rows, :columns] = block
-            if transposed is not None:
-                transposed[offset : offset + high * wide].reshape(wide, high)[:columns, :rows] = block.T
-        for number, length, offset in self._biases:
-            packed[offset : offset + length] = parameters[number]
-
-    def unpack(self, packed, parameters) -> list[np.ndarray]:
-        """The inverse of `pack` for a gradient: fresh arrays of the parameters' shapes."""
-        out = [np.empty_like(p) for p in parameters]
-        for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
-            view = packed[offset : offset + high * wide].reshape(high, wide)
-            out[number][row : row + rows] = view[:, :rows].T if is_head else view[:rows, :columns]
-        for number, length, offset in self._biases:
-            out[number][...] = packed[offset : offset + length]
-        return out
-
-
-plan_of = lru_cache(Plan)
-
-
-class _Workspace(threading.local):
-    """Scratch that is allocated once per architecture, dtype and thread: page faults cost more than the arithmetic."""
-
-    def __init__(self):
-        self.arrays: dict[tuple, np.ndarray] = {}
-
-    def zeros_once(self, plan: Plan, dtype, name: str, shape) -> np.ndarray:
-        key = (id(plan), np.dtype(dtype), name)
-        if key not in self.arrays:
-            self.arrays[key] = np.zeros(shape, dtype)
-        return self.arrays[key]
-
-
-_workspace = _Workspace()
+plan_of = lru_cache(NetworkPlan)
 
 
 def _tables(plan):
@@ -211,8 +130,8 @@ def _tables(plan):
 def _forward(points, directions, ray_index, *parameters, shape):
     plan, dtype = plan_of(shape), points.dtype
     points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
-    weights = _workspace.zeros_once(plan, dtype, "weights", plan.size)
-    scratch = _workspace.zeros_once(plan, dtype, "scratch", (kernels.CHUNKS, kernels.TILE * plan.columns))
+    weights = workspace.zeros_once(plan, dtype, "weights", plan.size)
+    scratch = workspace.zeros_once(plan, dtype, "scratch", (kernels.CHUNKS, kernels.TILE * plan.columns))
     plan.pack(parameters, weights)
     out = np.empty((len(points), 4), dtype)
     kernels.network_forward(points, directions, ray_index, *_tables(plan), weights, scratch, out)
@@ -222,12 +141,12 @@ def _forward(points, directions, ray_index, *parameters, shape):
 def _backward(needs, g, saved, points, directions, ray_index, *parameters, shape):
     plan, dtype = plan_of(shape), points.dtype
     points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
-    weights = _workspace.zeros_once(plan, dtype, "weights", plan.size)
-    transposed = _workspace.zeros_once(plan, dtype, "transposed", plan.size)
+    weights = workspace.zeros_once(plan, dtype, "weights", plan.size)
+    transposed = workspace.zeros_once(plan, dtype, "transposed", plan.size)
     tile = (kernels.CHUNKS, kernels.TILE * plan.columns)
-    scratch = _workspace.zeros_once(plan, dtype, "scratch", tile)
-    g_scratch = _workspace.zeros_once(plan, dtype, "g_scratch", tile)
-    g_weights = _workspace.zeros_once(plan, dtype, "g_weights", (kernels.CHUNKS, plan.size))
+    scratch = workspace.zeros_once(plan, dtype, "scratch", tile)
+    g_scratch = workspace.zeros_once(plan, dtype, "g_scratch", tile)
+    g_weights = workspace.zeros_once(plan, dtype, "g_weights", (kernels.CHUNKS, plan.size))
     g_weights[...] = 0
     plan.pack(parameters, weights, transposed)
     rows = len(points) if needs[0] or needs[1] else 0

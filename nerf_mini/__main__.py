@@ -1,0 +1,8 @@
+"""`python -m nerf_mini` is the same as `nerf-mini`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

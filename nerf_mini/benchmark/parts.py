@@ -1,0 +1,131 @@
+"""Each kernel alone, beside what the machine can do at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads, njit, prange, set_num_threads
+
+from autodiff import vjp
+
+from ..cameras import Intrinsics, look_at
+from ..kernels.matmul import matmul_add
+from ..ops import composite, encode, network, parameter_shapes, sample_histogram
+from ..optimiser import adam_init, adam_update
+from ..rendering import render_image
+from ..samplers import fine_samples, pack, stratified_samples
+from .timing import interleaved, once
+from .workloads import FAR, NEAR, OwnStep, Workload, multiplications, network_shape
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a step: what it does in `work` units ("GFLOP" or "GB"), and the function to time."""
+
+    name: str
+    unit: str
+    work: float
+    run: Callable[[], object]
+
+
+@njit(parallel=True, cache=True)
+def _products(a, b, c, rows, columns, depth, repeats):
+    """Products of matrices that stay in cache, one stack of them per thread."""
+    for part in prange(a.shape[0]):
+        for _ in range(repeats):
+            matmul_add(a[part], 0, depth, 1, b, 0, columns, c[part], 0, columns, rows, columns, depth)
+
+
+def arithmetic_ceiling() -> float:
+    """GFLOP/s of float32 products that stay in cache, on all threads."""
+    parts, rows, columns, depth, repeats = 2 * get_num_threads(), 128, 64, 256, 200
+    rng = np.random.default_rng(0)
+    a = rng.random((parts, rows * depth), np.float32)
+    b, c = rng.random(depth * columns, np.float32), np.zeros((parts, rows * columns), np.float32)
+    seconds = interleaved({"": lambda: _products(a, b, c, rows, columns, depth, repeats)}, 7)[""]
+    return 2e-9 * parts * rows * columns * depth * repeats / seconds
+
+
+@njit(parallel=True, cache=True)
+def _copy(source, target):
+    for i in prange(source.size):
+        target[i] = source[i]
+
+
+def bandwidth_ceiling() -> float:
+    """GB/s of a copy of arrays larger than the caches, reading and writing counted."""
+    source = np.ones(2**25, np.float32)
+    target = np.zeros_like(source)
+    return 2e-9 * source.nbytes / interleaved({"": lambda: _copy(source, target)}, 5)[""]
+
+
+def parts_of(workload: Workload) -> list[Part]:
+    """The kernels of one training step, with the arguments that they have there."""
+    step = OwnStep(workload)
+    config, rng = step.config, np.random.default_rng(0)
+    samples = workload.rays * (workload.coarse_samples + workload.fine_samples)
+    flops = 2e-9 * samples * multiplications(config)
+    shape = network_shape(config)
+    t = stratified_samples(NEAR, FAR, workload.rays, workload.coarse_samples + workload.fine_samples, rng)
+    packed = pack(t, FAR)
+    points = packed.points(step.batch.origins, step.batch.directions)
+    parameters = step.parameters["fine"]
+    _, network_pullback = vjp(lambda p: network(points, step.batch.directions, packed.ray_index, p, shape), parameters)
+    g_raw = rng.standard_normal((samples, 4), np.float32)
+
+    density, color = rng.random(samples, np.float32), rng.random((samples, 3), np.float32)
+    outputs, composite_pullback = vjp(
+        lambda d, c: composite(d, c, packed.t, packed.delta, packed.starts, packed.counts), density, color
+    )
+    coarse_t = t[:, : workload.coarse_samples]
+    weights = rng.random(coarse_t.shape, np.float32)
+    u = np.sort(rng.random((workload.rays, workload.fine_samples), np.float32), axis=1)
+    gradient = step.parameters
+    state = adam_init(step.parameters)
+    size = sum(i * o + o for i, o in parameter_shapes(shape).values())
+    sample_bytes = 4e-9 * samples
+    encoded_bytes = sample_bytes * (3 + shape.position_width)
+    return [
+        Part("network forward", "GFLOP", flops, lambda: network(
+            points, step.batch.directions, packed.ray_index, parameters, shape)),
+        Part("network backward", "GFLOP", 2 * flops, lambda: network_pullback(g_raw)),
+        Part("encoding alone", "GB", encoded_bytes, lambda: encode(points, shape.position_frequencies, identity=True)),
+        Part("compositing forward", "GB", 8 * sample_bytes, lambda: composite(
+            density, color, packed.t, packed.delta, packed.starts, packed.counts)),
+        Part("compositing backward", "GB", 13 * sample_bytes, lambda: composite_pullback(outputs)),
+        Part("sample positions", "GB", 4 * sample_bytes, lambda: packed.points(
+            step.batch.origins, step.batch.directions)),
+        Part("inverse CDF", "GB", 4e-9 * (2 * weights.size + 2 * u.size), lambda: sample_histogram(
+            coarse_t, weights[:, 1:], u)),
+        Part("fine samples, merged", "GB", 4e-9 * (2 * weights.size + 3 * u.size), lambda: fine_samples(
+            coarse_t, weights, workload.fine_samples, rng)),
+        Part("Adam, both networks", "GB", 2 * 7 * 4e-9 * size, lambda: adam_update(
+            config.optimiser, step.parameters, gradient, state)),
+    ]  # fmt: skip
+
+
+def thread_scaling(workload: Workload) -> dict[int, float]:
+    """Median seconds of a step for 1, 2, ... threads."""
+    step, most = OwnStep(workload), get_num_threads()
+    seconds = {}
+    for threads in sorted({1, 2, most}):
+        if threads <= most:
+            set_num_threads(threads)
+            seconds[threads] = interleaved({"": step}, 3)[""]
+    set_num_threads(most)
+    return seconds
+
+
+def render_seconds(workload: Workload, size: int = 200) -> float:
+    """Seconds for one view of size x size pixels with the workload's networks."""
+    step = OwnStep(workload)
+    intrinsics = Intrinsics.from_field_of_view(size, size, 0.69)
+    pose = look_at((0.0, -4.0, 1.0), (0.0, 0.0, 0.0))
+
+    def render():
+        return render_image(step.method, step.parameters, intrinsics, pose, "white")
+
+    render()
+    return once(render)
