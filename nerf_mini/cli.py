@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ class TrainArguments:
     output: Path | None = None
     """Run folder; by default runs/<name of the data set>-<method>."""
     max_seconds: float | None = None
-    """Stop after this time, compilation included."""
+    """Stop after this time, compilation included; without --max-steps the learning rate decays over it."""
     resume: bool = False
     """Continue the run in --output."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
@@ -109,6 +109,9 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
         from .run import open_run
 
         parsed = _parse_train(arguments, open_run(parsed.run_folder).config)
+    if parsed.max_seconds is not None and _value_of("--max-steps", arguments) is None:
+        training = replace(parsed.config.training, max_steps=None)
+        parsed = replace(parsed, config=replace(parsed.config, training=training))
     return parsed
 
 

@@ -67,10 +67,12 @@ class _ProgressLine:
         self.max_seconds, self.started = max_seconds, time.perf_counter()
         self.times: deque[float] = deque(maxlen=100)
         quiet = not sys.stderr.isatty()
+        total = training.run.config.training.max_steps
+        count = "{n_fmt} steps" if total is None else "{n_fmt}/{total_fmt} steps"
         self.bar = tqdm(
-            total=training.run.config.training.max_steps, initial=training.step, unit="step", dynamic_ncols=True,
+            total=total, initial=training.step, unit="step", dynamic_ncols=True,
             mininterval=30 if quiet else 0.2, desc="compiling kernels",
-            bar_format="{desc}: {n_fmt}/{total_fmt} [{elapsed}{postfix}",
+            bar_format="{desc}: " + count + " [{elapsed}{postfix}",
         )  # fmt: skip
         self.bar.set_postfix_str("]", refresh=True)
 
@@ -80,7 +82,7 @@ class _ProgressLine:
         span = now - self.times[0]
         if span > 0:
             rate = (len(self.times) - 1) / span
-            left = (self.bar.total - step) / rate
+            left = float("inf") if self.bar.total is None else (self.bar.total - step) / rate
             if self.max_seconds is not None:
                 left = min(left, max(0.0, self.max_seconds - (now - self.started)))
             text = f"loss {metrics['loss']:.4f}, PSNR {metrics['psnr']:.2f} dB, {rate * metrics['rays']:.0f} rays/s"

@@ -91,8 +91,9 @@ class TrainingConfig:
     """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
     crop_fraction: float = 0.5
     """How much of width and height that centre is."""
-    max_steps: int = 8000
-    """Steps in all."""
+    max_steps: int | None = 8000
+    """Steps in all; None: until --max-seconds have passed, and the learning rate decays over that time. Giving
+    --max-seconds alone implies None."""
     log_every: int = 100
     """Steps between lines of metrics.jsonl."""
     checkpoint_every: int = 1000
@@ -137,7 +138,7 @@ def check(config: Config) -> None:
         ("decay-steps", o.decay_steps, 1),
         ("rays", t.rays, 1),
         ("crop-steps", t.crop_steps, 0),
-        ("max-steps", t.max_steps, 1),
+        ("max-steps", 1 if t.max_steps is None else t.max_steps, 1),
         ("log-every", t.log_every, 1),
         ("checkpoint-every", t.checkpoint_every, 1),
         ("validate-every", t.validate_every, 1),

@@ -22,9 +22,12 @@ class AdamState:
     variance: Any
 
 
-def learning_rate(config: OptimiserConfig, step: int) -> float:
-    """Exponential decay: geometric from `learning_rate` at step 0 to `final_rate` at `decay_steps`, then constant."""
-    progress = min(1.0, step / config.decay_steps)
+def learning_rate(config: OptimiserConfig, step: int, progress: float | None = None) -> float:
+    """Exponential decay: geometric from `learning_rate` at step 0 to `final_rate` at `decay_steps`, then constant.
+
+    `progress`, from 0 to 1, replaces step / decay_steps where a training is bound by time instead of steps.
+    """
+    progress = min(1.0, step / config.decay_steps if progress is None else progress)
     return config.learning_rate * (config.final_rate / config.learning_rate) ** progress
 
 
@@ -32,9 +35,11 @@ def adam_init(parameters: Any) -> AdamState:
     return AdamState(0, tree.map_leaves(np.zeros_like, parameters), tree.map_leaves(np.zeros_like, parameters))
 
 
-def adam_update(config: OptimiserConfig, parameters: Any, gradient: Any, state: AdamState) -> None:
+def adam_update(
+    config: OptimiserConfig, parameters: Any, gradient: Any, state: AdamState, progress: float | None = None
+) -> None:
     """One step of Adam (Kingma and Ba 2015, algorithm 1), in place on the parameters and the state."""
-    rate = learning_rate(config, state.step)
+    rate = learning_rate(config, state.step, progress)
     state.step += 1
     leaves = (tree.flatten(t)[0] for t in (parameters, gradient, state.mean, state.variance))
     for p, g, m, v in zip(*leaves, strict=True):

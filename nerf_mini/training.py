@@ -89,22 +89,26 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
     """Run a training to its end; returns why it ended: "steps", "time" or "interrupted".
 
     Checkpoints and metrics are written on the way and at the end. `max_seconds` bounds the time of this call,
-    compilation included. Ctrl-C finishes the step, saves, and returns "interrupted"; a second one stops at once.
-    Raises UserError if the loss is not finite or the network has collapsed.
+    compilation included; where the configuration has no max_steps, the learning rate decays over that time. Ctrl-C
+    finishes the step, saves, and returns "interrupted"; a second one stops at once. Raises UserError if the loss is not
+    finite or the network has collapsed.
     """
     progress = progress or Progress()
     settings = training.run.config.training
     started, before, saved_at = time.perf_counter(), training.state.seconds, -1
+    if settings.max_steps is None and max_seconds is None:
+        raise UserError("nothing ends this training: give --max-steps or --max-seconds.")
+    planned = before + max_seconds if settings.max_steps is None and max_seconds is not None else None
     reason = "steps"
     with _interruptible() as interrupted:
-        while training.step < settings.max_steps:
+        while settings.max_steps is None or training.step < settings.max_steps:
             if max_seconds is not None and time.perf_counter() - started >= max_seconds:
                 reason = "time"
                 break
             if interrupted():
                 reason = "interrupted"
                 break
-            metrics = train_step(training)
+            metrics = train_step(training, None if planned is None else training.state.seconds / planned)
             training.state.seconds = before + time.perf_counter() - started
             step = training.step
             progress.step(step, metrics)
@@ -120,8 +124,11 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
     return reason
 
 
-def train_step(training: Training) -> dict[str, float]:
-    """One batch, one gradient, one update. Returns loss, psnr (dB, mean of recent steps), learning_rate and rays."""
+def train_step(training: Training, progress: float | None = None) -> dict[str, float]:
+    """One batch, one gradient, one update. Returns loss, psnr (dB, mean of recent steps), learning_rate and rays.
+
+    `progress` is for the learning rate of a training that is bound by time.
+    """
     config, state = training.run.config, training.state
     settings = config.training
     crop = settings.crop_fraction if training.step < settings.crop_steps else 1.0
@@ -129,8 +136,8 @@ def train_step(training: Training) -> dict[str, float]:
     losses, gradient = training.method.loss_and_gradient(state.parameters, batch, state.rng)
     _require_finite(training, losses["loss"], gradient)
     _require_spread(training, losses["spread"], batch.target)
-    rate = learning_rate(config.optimiser, training.step)
-    adam_update(config.optimiser, state.parameters, gradient, state.optimiser)
+    rate = learning_rate(config.optimiser, training.step, progress)
+    adam_update(config.optimiser, state.parameters, gradient, state.optimiser, progress)
     training.recent.append(losses["fine_loss"])
     psnr = mse_to_psnr(float(np.mean(training.recent)))
     return {"loss": losses["loss"], "psnr": psnr, "learning_rate": rate, "rays": settings.rays}

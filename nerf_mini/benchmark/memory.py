@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from .workloads import WORKLOADS, OwnStep
@@ -38,6 +39,7 @@ def measure_step(workload: str, implementation: str, precision: str) -> float | 
 
 def main(name: str, implementation: str, precision: str) -> None:
     workload = next(w for w in WORKLOADS if w.name == name)
+    step: Callable[[], float]
     if implementation == "torch":
         from .torch_peer import TorchStep
 

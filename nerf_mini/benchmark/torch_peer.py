@@ -77,7 +77,7 @@ class TorchStep:
     def _render(self, network: Any, t: Any) -> tuple[Any, Any]:
         torch, shape = self.torch, self.shape
         points = self.origins[:, None] + t[..., None] * self.directions[:, None]  # (rays, samples, 3)
-        direction = _encode(torch, self.directions, shape.direction_frequencies)[:, None]
+        direction = _encode(torch, self.directions, shape.direction_frequencies or 0)[:, None]
         autocast = torch.autocast("cpu", torch.bfloat16) if self.precision == "bfloat16" else contextlib.nullcontext()
         with autocast:
             position = _encode(torch, points, shape.position_frequencies)

@@ -1,0 +1,248 @@
+"""Multiresolution hash encoding (Mueller et al. 2022), forward and backward.
+
+Level l is a grid of N_l cells a side over [0, 1]^3 with features at its (N_l + 1)^3 vertices. The encoding of a point
+is the trilinear interpolation of the features of its cell's eight corners, level after level. Vertex (x, y, z) has the
+entry
+    x + (N_l + 1) (y + (N_l + 1) z)                          while that many vertices fit in the table (dense),
+    (x xor 2654435761 y xor 805459861 z) mod entries         above (hashed; entries a power of two).
+A level is a row (first entry, entries, N_l, hashed) of `levels`. Points outside the cube are moved to its surface.
+
+Indices and weights are computed for a tile of samples at once, which vectorises; then each sample gathers its corners,
+a vector of features at a time. Levels are the outer loop, so that one table at a time is in cache. The backward pass is
+parallel over levels, each of which one thread walks in the order of the samples: no atomics, and the same bits
+for every number of threads.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .matmul import FAST, I32, I64
+
+TILE = 128  # samples whose corners are known at once
+BLOCK = 1024  # samples that a thread takes through all levels
+PRIMES = (1, 2654435761, 805459861)
+CORNERS = 8
+
+
+@njit(fastmath=FAST)
+def corners(x, first, level, entry, fraction, index, weight):
+    """Entries and weights of the corners of the cells of x[3, first : first + TILE], in index and weight
+    (CORNERS, TILE).
+
+    `level` is a row of `levels`; entry (3, 2, TILE) uint32 and fraction (3, TILE) are scratch; corner c is the upper
+    one in axis k where bit k of c is set. Always a whole tile: loops of known length vectorise, and what lies behind
+    the last sample does no harm.
+    """
+    size, resolution, hashed = level[1], level[2], level[3]
+    zero, one, scale = x.dtype.type(0), x.dtype.type(1), x.dtype.type(resolution)
+    last, mask = np.int32(resolution - 1), np.uint32(size - 1)
+    for axis in range(3):
+        stride = np.uint32(PRIMES[axis] if hashed else (resolution + 1) ** axis)
+        at = x[axis, first : first + TILE]
+        for i in range(TILE):
+            u = min(max(at[i], zero), one) * scale
+            cell = min(np.int32(u), last)
+            fraction[axis, i] = u - x.dtype.type(cell)
+            low = np.uint32(np.uint32(cell) * stride)
+            entry[axis, 0, i] = low
+            entry[axis, 1, i] = np.uint32(low + stride)
+    if hashed:
+        for i in range(TILE):
+            for c in range(0, CORNERS, 2):
+                yz = entry[1, c >> 1 & 1, i] ^ entry[2, c >> 2, i]
+                index[c, i] = (entry[0, 0, i] ^ yz) & mask
+                index[c + 1, i] = (entry[0, 1, i] ^ yz) & mask
+    else:
+        for i in range(TILE):
+            for c in range(0, CORNERS, 2):
+                yz = entry[1, c >> 1 & 1, i] + entry[2, c >> 2, i]
+                index[c, i] = entry[0, 0, i] + yz
+                index[c + 1, i] = entry[0, 1, i] + yz
+    for i in range(TILE):
+        x1, y1, z1 = fraction[0, i], fraction[1, i], fraction[2, i]
+        for c in range(0, CORNERS, 2):
+            yz = (y1 if c >> 1 & 1 else one - y1) * (z1 if c >> 2 else one - z1)
+            weight[c, i] = (one - x1) * yz
+            weight[c + 1, i] = x1 * yz
+
+
+def _make_feature_access(features):
+    """Intrinsics that read or change a sample's eight corners, `features` numbers of each at a time."""
+
+    def parts(context, builder, signature, args):
+        table, first, index, weight, i, other, at = args
+        real = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[signature.args[0].dtype]
+        itemsize = signature.args[0].dtype.bitwidth // 8
+        vec = ir.VectorType(real, features)
+        data = [
+            context.make_array(signature.args[k])(context, builder, a).data
+            for k, a in ((0, table), (2, index), (3, weight), (5, other))
+        ]
+        rows = builder.gep(builder.bitcast(data[0], real.as_pointer()), [builder.mul(first, I64(features))])
+        value = builder.bitcast(builder.gep(data[3], [at]), vec.as_pointer())
+        name = f"llvm.fma.v{features}f{8 * itemsize}"
+        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vec, [vec] * 3), name)
+        undefined, zeros = ir.Constant(vec, ir.Undefined), ir.Constant(ir.VectorType(I32, features), [0] * features)
+
+        def corner(c):
+            """Pointer to the features of corner c, and its weight in all lanes."""
+            k = builder.add(i, I64(c * TILE))
+            entry = builder.zext(builder.load(builder.gep(data[1], [k])), ir.IntType(64))
+            place = builder.gep(rows, [builder.mul(entry, I64(features))])
+            w = builder.load(builder.gep(data[2], [k]))
+            splat = builder.shuffle_vector(builder.insert_element(undefined, w, I32(0)), undefined, zeros)
+            return builder.bitcast(place, vec.as_pointer()), splat
+
+        return vec, itemsize, value, fma, corner
+
+    @intrinsic
+    def gather(typingctx, table, first, index, weight, i, out, at):
+        """out[at : at + features] = sum over corners c of weight[c, i] table[first + index[c, i]]."""
+
+        def codegen(context, builder, signature, args):
+            vec, itemsize, value, fma, corner = parts(context, builder, signature, args)
+            total = ir.Constant(vec, [0.0] * features)
+            for c in range(CORNERS):
+                place, w = corner(c)
+                total = builder.call(fma, [w, builder.load(place, align=itemsize), total])
+            builder.store(total, value, align=itemsize)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(table, n, index, weight, n, out, n), codegen
+
+    @intrinsic
+    def scatter(typingctx, table, first, index, weight, i, g, at):
+        """table[first + index[c, i]] += weight[c, i] g[at : at + features] for all corners c."""
+
+        def codegen(context, builder, signature, args):
+            _, itemsize, value, fma, corner = parts(context, builder, signature, args)
+            slope = builder.load(value, align=itemsize)
+            for c in range(CORNERS):
+                place, w = corner(c)
+                builder.store(builder.call(fma, [w, slope, builder.load(place, align=itemsize)]), place, align=itemsize)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(table, n, index, weight, n, g, n), codegen
+
+    return gather, scatter
+
+
+FEATURES = (2, 4)  # that a level can have
+_gather2, _scatter2 = _make_feature_access(2)
+_gather4, _scatter4 = _make_feature_access(4)
+
+
+@njit
+def _transpose_points(points, first, count, x):
+    """x[3, :count] = points[first : first + count].T"""
+    for axis in range(3):
+        row = x[axis]
+        for i in range(count):
+            row[i] = points[first + i, axis]
+
+
+@njit
+def encode_block(points, first, count, tables, features, levels, x, entry, fraction, index, weight, out, at, row):
+    """The encoding of `count` <= BLOCK points, into out[at + i * row + level * features], flat.
+
+    x is (3, BLOCK) scratch; for the others see `corners`.
+    """
+    _transpose_points(points, first, count, x)
+    for level in range(levels.shape[0]):
+        start = levels[level, 0]
+        for tile in range(0, count, TILE):
+            many = min(TILE, count - tile)
+            corners(x, tile, levels[level], entry, fraction, index, weight)
+            place = at + tile * row + level * features
+            if features == 2:
+                for i in range(many):
+                    _gather2(tables, start, index, weight, i, out, place + i * row)
+            else:
+                for i in range(many):
+                    _gather4(tables, start, index, weight, i, out, place + i * row)
+
+
+@njit
+def tile_scratch(dtype_like):
+    """entry, fraction, index and weight for `corners`, in the dtype of an array."""
+    dtype = dtype_like.dtype
+    entry = np.empty((3, 2, TILE), np.uint32)
+    return entry, np.empty((3, TILE), dtype), np.empty((CORNERS, TILE), np.uint32), np.empty((CORNERS, TILE), dtype)
+
+
+@njit(parallel=True, cache=True)
+def hash_grid_forward(points, tables, features, levels, out):
+    """points (samples, 3), tables flat -> out (samples, levels * features)."""
+    samples, row = out.shape
+    flat = out.reshape(samples * row)
+    for block in prange((samples + BLOCK - 1) // BLOCK):
+        first = block * BLOCK
+        count = min(BLOCK, samples - first)
+        x = np.empty((3, BLOCK), points.dtype)
+        entry, fraction, index, weight = tile_scratch(points)
+        encode_block(
+            points, first, count, tables, features, levels, x, entry, fraction, index, weight, flat, first * row, row
+        )
+
+
+@njit(parallel=True, cache=True)
+def hash_grid_backward(g, points, features, levels, g_tables):
+    """Adds the gradient of the tables, flat, to g_tables, from g (samples, levels * features)."""
+    samples, row = g.shape
+    flat = g.reshape(samples * row)
+    many_levels = levels.shape[0]
+    for task in prange(many_levels):
+        # finer levels take longer: pairing coarse with fine ones gives threads equal shares
+        level = task // 2 if task % 2 == 0 else many_levels - 1 - task // 2
+        x = np.empty((3, TILE), points.dtype)
+        entry, fraction, index, weight = tile_scratch(points)
+        start = levels[level, 0]
+        for first in range(0, samples, TILE):
+            count = min(TILE, samples - first)
+            _transpose_points(points, first, count, x)
+            corners(x, 0, levels[level], entry, fraction, index, weight)
+            place = first * row + level * features
+            if features == 2:
+                for i in range(count):
+                    _scatter2(g_tables, start, index, weight, i, flat, place + i * row)
+            else:
+                for i in range(count):
+                    _scatter4(g_tables, start, index, weight, i, flat, place + i * row)
+
+
+@njit(parallel=True, cache=True)
+def hash_grid_points_backward(g, points, tables, features, levels, g_points):
+    """The gradient of the points (samples, 3) from g (samples, levels * features); 0 for a coordinate outside [0, 1]."""
+    samples = points.shape[0]
+    for tile in prange((samples + TILE - 1) // TILE):
+        first = tile * TILE
+        count = min(TILE, samples - first)
+        x = np.empty((3, TILE), points.dtype)
+        entry, fraction, index, weight = tile_scratch(points)
+        _transpose_points(points, first, count, x)
+        g_points[first : first + count] = 0
+        for level in range(levels.shape[0]):
+            corners(x, 0, levels[level], entry, fraction, index, weight)
+            for i in range(count):
+                for c in range(CORNERS):
+                    at = (levels[level, 0] + np.int64(index[c, i])) * features
+                    slope = points.dtype.type(levels[level, 2])
+                    total = points.dtype.type(0)
+                    for f in range(features):
+                        total += g[first + i, level * features + f] * tables[at + f]
+                    for axis in range(3):
+                        others = slope if c >> axis & 1 else -slope
+                        for other in range(3):
+                            if other != axis:
+                                w = fraction[other, i]
+                                others *= w if c >> other & 1 else 1 - w
+                        g_points[first + i, axis] += others * total
+        for i in range(count):
+            for axis in range(3):
+                if x[axis, i] < 0 or x[axis, i] > 1:
+                    g_points[first + i, axis] = 0

@@ -1,0 +1,154 @@
+"""The small network behind a hash grid as one fused operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from autodiff import fused
+
+from ..kernels import instant as kernels
+from ..kernels.layers import CHUNKS, TILE
+from .harmonics import HARMONICS
+from .plan import Plan, workspace
+
+
+@dataclass(frozen=True)
+class InstantShape:
+    """The architecture: one density layer and `color_depth` colour layers of `width` ReLU units.
+
+    `encoding` is the width of the input; the density layers' `geometry` outputs, the first of which is the raw density,
+    are followed by the harmonics of the direction and lead into the colour layers.
+    """
+
+    encoding: int = 32
+    width: int = 64
+    geometry: int = 16
+    color_depth: int = 2
+
+    def __post_init__(self):
+        if min(self.encoding, self.width, self.geometry, self.color_depth) < 1:
+            raise ValueError(f"every number of {self} must be at least 1")
+
+
+def instant_parameter_shapes(shape: InstantShape) -> dict[str, tuple[int, int]]:
+    """(inputs, outputs) of each layer by name, in order; a layer has a weight of that shape and a bias (outputs,)."""
+    shapes = {"density0": (shape.encoding, shape.width), "density1": (shape.width, shape.geometry)}
+    for i in range(shape.color_depth):
+        shapes[f"color{i}"] = (shape.geometry + HARMONICS if i == 0 else shape.width, shape.width)
+    shapes["color"] = (shape.width, 3)
+    return shapes
+
+
+def _reference(encoding, harmonics, ray_index, *parameters, shape):
+    layers = iter(zip(parameters[::2], parameters[1::2], strict=True))
+
+    def dense(x):
+        weight, bias = next(layers)
+        return x @ weight + bias
+
+    h = np.maximum(dense(encoding), 0.0)  # (samples, width)
+    geometry = dense(h)  # (samples, geometry)
+    h = np.concatenate([geometry, harmonics[ray_index]], axis=1)
+    for _ in range(shape.color_depth):
+        h = np.maximum(dense(h), 0.0)  # (samples, width)
+    return np.concatenate([dense(h), geometry[:, :1]], axis=1)  # (samples, 4)
+
+
+class InstantPlan(Plan):
+    """The tables of `kernels.instant` for one architecture."""
+
+    def __init__(self, shape: InstantShape):
+        super().__init__(list(instant_parameter_shapes(shape)), [shape.encoding])
+        density: list[tuple] = []
+        color: list[tuple] = []
+        self.filled = shape.geometry  # first column of the harmonics
+        source = self._layer(density, "density0", [0], shape.width, relu=True)
+        source = self._layer(density, "density1", [source], shape.geometry, relu=False, room=self.filled + HARMONICS)
+        self.geometry = source
+        for i in range(shape.color_depth):
+            source = self._layer(color, f"color{i}", [source], shape.width, relu=True)
+        heads = [self._head("color", source, column=0, columns=3)]
+        self._finish()
+        self.density_layers, self.color_layers = np.array(density, np.int64), np.array(color, np.int64)
+        self.heads = np.array(heads, np.int64)
+
+    @property
+    def tables(self) -> tuple:
+        return self.buffers, self.density_layers, self.color_layers, self.heads, self.geometry, self.filled
+
+    def packed(self, parameters) -> np.ndarray:
+        """The weights for the kernels, in a buffer of this plan, dtype and thread."""
+        weights = workspace.zeros_once(self, parameters[0].dtype, "weights", self.size)
+        self.pack(parameters, weights)
+        return weights
+
+    def scratch(self, dtype, name: str = "scratch") -> np.ndarray:
+        return workspace.zeros_once(self, dtype, name, (CHUNKS, TILE * self.columns))
+
+
+plan_of = lru_cache(InstantPlan)
+
+
+def _forward(encoding, harmonics, ray_index, *parameters, shape):
+    plan, dtype = plan_of(shape), encoding.dtype
+    encoding, harmonics = np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics)
+    out = np.empty((len(encoding), 4), dtype)
+    kernels.instant_forward(
+        encoding, harmonics, ray_index, *plan.tables, plan.packed(parameters), plan.scratch(dtype), out
+    )
+    return out, ()
+
+
+def _backward(needs, g, saved, encoding, harmonics, ray_index, *parameters, shape):
+    plan, dtype = plan_of(shape), encoding.dtype
+    encoding, harmonics = np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics)
+    weights = workspace.zeros_once(plan, dtype, "weights", plan.size)
+    transposed = workspace.zeros_once(plan, dtype, "transposed", plan.size)
+    g_weights = workspace.zeros_once(plan, dtype, "g_weights", (CHUNKS, plan.size))
+    g_weights[...] = 0
+    plan.pack(parameters, weights, transposed)
+    g_encoding = np.empty((len(encoding) if needs[0] else 0, encoding.shape[1]), dtype)
+    g_harmonics = np.empty((len(encoding) if needs[1] else 0, HARMONICS), dtype)
+    kernels.instant_backward(
+        np.ascontiguousarray(g), encoding, harmonics, ray_index, *plan.tables, weights, transposed,
+        plan.scratch(dtype), plan.scratch(dtype, "g_scratch"), g_weights, g_encoding, g_harmonics,
+    )  # fmt: skip
+    total = None
+    if needs[1]:
+        total = np.zeros_like(harmonics)
+        np.add.at(total, ray_index, g_harmonics)
+    return g_encoding if needs[0] else None, total, None, *plan.unpack(g_weights.sum(axis=0), parameters)
+
+
+_instant = fused("instant", reference=_reference, forward=_forward, backward=_backward)
+
+
+def flat_parameters(parameters, shape: InstantShape) -> list:
+    """Weights and biases in order; raises ValueError where one is missing or has another shape."""
+    flat = []
+    for name, (inputs, outputs) in instant_parameter_shapes(shape).items():
+        layer = parameters.get(name)
+        if layer is None or np.shape(layer["weight"]) != (inputs, outputs) or np.shape(layer["bias"]) != (outputs,):
+            found = None if layer is None else {key: np.shape(value) for key, value in layer.items()}
+            raise ValueError(f"parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}")
+        flat += [layer["weight"], layer["bias"]]
+    return flat
+
+
+def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantShape):
+    """Raw colour and density of samples from their encoding and the harmonics of their rays' directions.
+
+    encoding (samples, shape.encoding); harmonics (rays, 16); ray_index (samples,) int64, the ray of each sample;
+    parameters a dict of {name: {"weight": (in, out), "bias": (out,)}} for the names of `instant_parameter_shapes`.
+    All float arrays have one dtype. Returns (samples, 4): red, green, blue, density, before output activations.
+    """
+    if np.shape(encoding)[1:] != (shape.encoding,) or np.shape(harmonics)[1:] != (HARMONICS,):
+        raise ValueError(
+            f"instant_network takes encoding (n, {shape.encoding}) and harmonics (rays, {HARMONICS});"
+            f" got {np.shape(encoding)} and {np.shape(harmonics)}"
+        )
+    flat = flat_parameters(parameters, shape)
+    return _instant(encoding, harmonics, np.asarray(ray_index, np.int64), *flat, shape=shape)
