@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from . import tree
-from .core import DerivativeError, dtype_of, shape_of
+from .core import DerivativeError, dtype_of, primal, shape_of
 
 
 def of_chosen_arguments(f: Callable, args: Sequence, params: dict, chosen: Sequence[int]) -> Callable:
@@ -25,6 +25,8 @@ def of_chosen_arguments(f: Callable, args: Sequence, params: dict, chosen: Seque
 
 def of_argnums(f, args, kwargs, argnums, name):
     """The chosen arguments, f as a function of those alone, and whether `argnums` was a single number."""
+    if type(argnums) is int and argnums == 0 and len(args) == 1 and not kwargs:  # the common case, made fast
+        return args, f, True
     single = not isinstance(argnums, list | tuple)
     try:
         numbers = [operator.index(number) for number in ([argnums] if single else argnums)]
@@ -93,8 +95,21 @@ def require_floats(name, leaves, args):
             raise DerivativeError(f"{name}: argument{tree.paths(args)[i]} is {dtype}; {hint}")
 
 
+def require_arrays(name, outputs):
+    """What is hidden in Python objects would be lost, and its derivative silently zero."""
+    for leaf in outputs:
+        if dtype_of(leaf).kind == "O":
+            thing = "an object array" if isinstance(primal(leaf), np.ndarray) else f"a {type(primal(leaf)).__name__}"
+            raise DerivativeError(
+                f"{name}: the function returned {thing}, whose contents are not differentiated. Return numbers, arrays"
+                " of floating-point numbers, or dicts, lists, tuples and dataclasses of them: np.stack([x, y]) makes an"
+                " array of traced values, autodiff.at(a)[i].set(x) puts one into an array; and has_aux=True is for"
+                " results that are not differentiated."
+            )
+
+
 def require_scalar(value):
-    if tree.children(value) is not None or shape_of(value) != ():
+    if not tree.is_leaf(value) or shape_of(value) != ():
         raise DerivativeError(
             f"grad takes a function that returns one number; it returned {_describe(value)}. Reduce it (np.sum,"
             " np.mean), ask for jacobian or elementwise_grad, or pass has_aux=True if the function returns"
@@ -105,7 +120,7 @@ def require_scalar(value):
 def _describe(value) -> str:
     if value is None:
         return "None (is a return statement missing?)"
-    return f"an array of shape {shape_of(value)}" if tree.children(value) is None else f"a {type(value).__name__}"
+    return f"an array of shape {shape_of(value)}" if tree.is_leaf(value) else f"a {type(value).__name__}"
 
 
 def fresh(results: Sequence, given: Sequence) -> list:

@@ -13,8 +13,8 @@ import difflib
 import numpy as np
 
 from . import rules
-from .core import DerivativeError, Primitive, Traced, apply, dtype_of, primal, shape_of
-from .rules.families import NON_DIFFERENTIABLE, REFUSED, REGISTRY, as_operand, name_of, size_of
+from .core import DerivativeError, Primitive, Traced, apply, dtype_of, primal, shape_of, size_of
+from .rules.families import NON_DIFFERENTIABLE, REFUSED, REGISTRY, as_operand, name_of
 
 
 def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
@@ -23,7 +23,8 @@ def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
             if type(x) is list or type(x) is tuple:
                 inputs = tuple([as_operand(x) for x in inputs])
                 break
-        return (REGISTRY.get(ufunc) or _lookup(ufunc))(*inputs)
+        handler = REGISTRY.get(ufunc) or _lookup(ufunc)
+        return apply(handler, inputs, {}) if type(handler) is Primitive else handler(*inputs)
     if kwargs.pop("out", None) is not None:
         raise DerivativeError(_OUT.format(name=f"np.{ufunc.__name__}"))
     if method == "__call__":
@@ -220,8 +221,8 @@ def install(cls: type) -> None:
         "T": property(rules.shape.transpose),
         "mT": property(lambda self: np.swapaxes(self, -1, -2)),
         "real": property(lambda self: self),
-        "imag": property(np.imag),
-        "flat": property(np.ravel),
+        "imag": property(lambda self: np.imag(self)),  # not property(np.imag), which takes on its docstring
+        "flat": property(lambda self: np.ravel(self)),
     }.items():
         setattr(cls, name, behaviour)
 

@@ -14,6 +14,7 @@ from .arguments import (
     leaves_like,
     of_argnums,
     of_chosen_arguments,
+    require_arrays,
     require_floats,
     require_scalar,
     split_aux,
@@ -29,6 +30,7 @@ from .core import (
     match,
     primal,
     shape_of,
+    size_of,
     zeros_like,
 )
 
@@ -63,6 +65,7 @@ def record(f: Callable, args: Sequence, name: str, has_aux: bool = False) -> Rec
         trace.closed = True
     out, aux = split_aux(out, has_aux, name)
     outputs, rebuild_out = tree.flatten(out)
+    require_arrays(name, outputs)
     return Recorded(trace, inputs, rebuild, outputs, rebuild_out, strip_trace(aux, trace) if has_aux else None)
 
 
@@ -128,6 +131,7 @@ def jvp(f: Callable, args: Sequence, tangents: Sequence, has_aux: bool = False) 
         trace.closed = True
     out, aux = split_aux(out, has_aux, "jvp")
     outputs, rebuild_out = tree.flatten(out)
+    require_arrays("jvp", outputs)
     value = rebuild_out([y.primal if trace.owns(y) else y for y in outputs])
     tangent = rebuild_out([y.handle if trace.owns(y) else zeros_like(y) for y in outputs])
     return (value, tangent, strip_trace(aux, trace)) if has_aux else (value, tangent)
@@ -137,7 +141,8 @@ def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> 
     """A function that returns `(f(...), gradient)`, or `((f(...), aux), gradient)` with `has_aux=True`.
 
     f returns one number. The gradient has the form, shapes and dtypes of the argument number `argnums`; for a sequence
-    of argument numbers it is a tuple. Keyword arguments of f are held constant.
+    of argument numbers it is a tuple. Keyword arguments of f are held constant. Raises `DerivativeError` where f does
+    not return one number, where an argument is not floating-point, and where f does what would lose the derivative.
 
     >>> value, gradient = value_and_grad(lambda x: x**2)(3.0)
     >>> float(value), float(gradient)
@@ -217,7 +222,7 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto") -> Callable:
         chosen, function, single = of_argnums(f, args, kwargs, argnums, "jacobian")
         recorded = record(function, chosen, "jacobian")
         xs, ys = [x.primal for x in recorded.inputs], recorded.values
-        fewer = "reverse" if sum(map(_size, ys)) <= sum(map(_size, xs)) else "forward"
+        fewer = "reverse" if sum(map(size_of, ys)) <= sum(map(size_of, xs)) else "forward"
         if (fewer if mode == "auto" else mode) == "reverse":
             blocks = [
                 [_stack(part, y, x, x, 0) for part, x in zip(_passes(pull_back, recorded, ys, k, xs), xs, strict=True)]
@@ -242,7 +247,7 @@ def _passes(carry, recorded, starts, k, ends):
     """Carry every unit of start number k; for each end, the list of what arrived there."""
     seeds = [zeros_like(start) for start in starts]
     arrived: list[list] = [[] for _ in ends]
-    size, shape, dtype = _size(starts[k]), shape_of(starts[k]), dtype_of(starts[k])
+    size, shape, dtype = size_of(starts[k]), shape_of(starts[k]), dtype_of(starts[k])
     for i in range(size):
         unit = np.zeros(size, dtype)
         unit[i] = 1
@@ -256,10 +261,6 @@ def _stack(parts, out, x, like, axis):
     """The block of partial derivatives of `out` by x: one part per number of the other one of the two."""
     shape = shape_of(out) + shape_of(x)
     return np.reshape(np.stack(parts, axis), shape) if parts else np.zeros(shape, dtype_of(like))
-
-
-def _size(value) -> int:
-    return int(np.prod(shape_of(value), dtype=int))
 
 
 def hessian(f: Callable, argnums: Argnums = 0) -> Callable:

@@ -13,13 +13,18 @@ from typing import Any
 
 import numpy as np
 
-_LEAVES = (np.ndarray, float, np.float64)  # the common leaves, told at a glance
+from .values import Traced
+
+_LEAVES = frozenset({np.ndarray, float, np.float64, np.float32, Traced})  # the common leaves, told at a glance
 
 
-def children(tree: Any) -> tuple[list[tuple[str, Any]], Callable] | None:
-    """The named members of a node and the function that builds the node from new members; `None` for a leaf."""
+def children(tree: Any) -> tuple[list, Callable[[list], Any]] | None:
+    """The members of a node and the function that builds the node from new members; `None` for a leaf."""
     if type(tree) in _LEAVES:
         return None
+    if isinstance(tree, list | tuple):
+        named = hasattr(tree, "_fields")  # a named tuple takes its members one by one
+        return list(tree), (lambda members: type(tree)(*members)) if named else type(tree)
     if tree is None:
         return [], lambda members: None
     if isinstance(tree, dict):
@@ -30,11 +35,7 @@ def children(tree: Any) -> tuple[list[tuple[str, Any]], Callable] | None:
             new.update(zip(keys, members, strict=True))
             return new
 
-        return [(f"[{key!r}]", tree[key]) for key in keys], build_dict
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return [(f".{name}", getattr(tree, name)) for name in tree._fields], lambda members: type(tree)(*members)
-    if isinstance(tree, list | tuple):
-        return [(f"[{i}]", member) for i, member in enumerate(tree)], type(tree)
+        return list(tree.values()), build_dict
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         names = [field.name for field in dataclasses.fields(tree)]
 
@@ -44,8 +45,12 @@ def children(tree: Any) -> tuple[list[tuple[str, Any]], Callable] | None:
                 object.__setattr__(new, name, member)
             return new
 
-        return [(f".{name}", getattr(tree, name)) for name in names], build
+        return [getattr(tree, name) for name in names], build
     return None
+
+
+def is_leaf(tree: Any) -> bool:
+    return children(tree) is None
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -61,7 +66,12 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     if node is None:
         return [tree], lambda leaves: leaves[0]
     members, build = node
-    parts = [flatten(member) for _, member in members]
+    for member in members:
+        if type(member) not in _LEAVES:
+            break
+    else:  # nothing is nested
+        return members, build
+    parts = [flatten(member) for member in members]
 
     def rebuild(leaves):
         rebuilt, start = [], 0
@@ -82,7 +92,16 @@ def paths(tree: Any, prefix: str = "") -> list[str]:
     node = children(tree)
     if node is None:
         return [prefix]
-    return [path for name, member in node[0] for path in paths(member, prefix + name)]
+    members = node[0]
+    if isinstance(tree, dict):
+        names = [f"[{key!r}]" for key in tree]
+    elif dataclasses.is_dataclass(tree):
+        names = [f".{field.name}" for field in dataclasses.fields(tree)]
+    elif hasattr(tree, "_fields"):
+        names = [f".{name}" for name in tree._fields]
+    else:
+        names = [f"[{i}]" for i in range(len(members))]
+    return [path for name, member in zip(names, members, strict=True) for path in paths(member, prefix + name)]
 
 
 def leaves_like(tree: Any, like: Any) -> list[Any]:
@@ -94,7 +113,7 @@ def leaves_like(tree: Any, like: Any) -> list[Any]:
     [1.0, 2.0]
     """
     leaves, _ = flatten(tree)
-    if children(tree) is None and children(like) is None:
+    if is_leaf(tree) and is_leaf(like):
         return leaves
     found, wanted = paths(tree), paths(like)
     if found == wanted:

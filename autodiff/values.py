@@ -5,6 +5,7 @@ Here are also the questions that are asked of any value, traced or not: its prim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -63,19 +64,19 @@ def is_traced(values: Iterable) -> bool:
 def shape_of(value: Any) -> tuple[int, ...]:
     while type(value) is Traced:
         value = value.primal
-    try:
-        return value.shape
-    except AttributeError:
-        return np.shape(value)
+    shape = getattr(value, "shape", None)
+    return np.shape(value) if shape is None else shape
+
+
+def size_of(value: Any) -> int:
+    return math.prod(shape_of(value))
 
 
 def dtype_of(value: Any) -> np.dtype:
     while type(value) is Traced:
         value = value.primal
-    try:
-        return value.dtype
-    except AttributeError:
-        return np.asarray(value).dtype
+    dtype = getattr(value, "dtype", None)
+    return np.asarray(value).dtype if dtype is None else dtype
 
 
 def zeros_like(value: Any) -> Any:

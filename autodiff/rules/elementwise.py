@@ -37,12 +37,12 @@ unary(np.fabs, lambda _y, x: np.sign(x))
 # Division, without the array 1 / y: d(x / y) = (dx - z dy) / y.
 def _quotient(t, y):
     """t / y, where 0 / 0 = 0 and 0 / nan = 0: see `times_near_pole`."""
-    quotient = t / y
+    quotient = np.divide(t, y)  # not t / y: of two Python numbers that is Python's division, which raises at 0
     plain = primal(quotient)
     if math.isfinite(np.vdot(plain, plain).real):
         return quotient
     dead = np.isnan(plain) & (primal(t) == 0)
-    return np.where(dead, 0.0, t / np.where(dead, 1.0, y))
+    return np.where(dead, 0.0, np.divide(t, np.where(dead, 1.0, y)))
 
 
 def _divide_tangent(tangents, z, x, y):

@@ -10,16 +10,20 @@ import math
 
 import numpy as np
 
-from ..core import DerivativeError, Traced, dtype_of, primal, shape_of
-from .families import as_operand, axes_of, define, has_traced, implements, linear, size_of, strip
+from ..core import DerivativeError, Traced, apply, dtype_of, primal, shape_of, size_of
+from .families import as_operand, axes_of, define, has_traced, implements, linear, strip
 
 
 def _takes_once(index):
     """Whether no entry can be taken twice, so that scattering is an assignment: slices, integers and one mask."""
-    parts = index if type(index) is tuple else (index,)
-    masks = sum(isinstance(part, np.ndarray) and part.dtype == bool for part in parts)
-    simple = sum(part is None or part is Ellipsis or isinstance(part, slice | int | np.integer) for part in parts)
-    return masks <= 1 and masks + simple == len(parts)
+    masks = 0
+    for part in index if type(index) is tuple else (index,):
+        if part is None or part is Ellipsis or isinstance(part, slice | int | np.integer):
+            continue
+        if not (isinstance(part, np.ndarray) and part.dtype == bool):
+            return False
+        masks += 1
+    return masks <= 1
 
 
 def _scatter_value(g, shape, index):
@@ -42,7 +46,7 @@ take_at = linear("getitem", lambda x, index: x[index], lambda g, x, index: scatt
 
 
 def getitem(x, index):
-    return take_at(x, index=index if type(index) in (int, slice) else strip(index))
+    return apply(take_at, (x,), {"index": index if type(index) in (int, slice) else strip(index)})
 
 
 # -- functions that only move entries ----------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def selected(a, where, neutral, dtype=None):
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 
-def _spread(g, shape):
+def _filled(g, shape):
     """np.broadcast_to, which takes six times as long as filling a small array."""
     if type(g) is Traced or math.prod(shape) > 1000:
         return np.broadcast_to(g, shape)
@@ -63,7 +63,7 @@ def _spread(g, shape):
 _sum = linear(
     "sum",
     lambda x, axis=None, keepdims=False: np.add.reduce(x, axis, keepdims=keepdims),
-    lambda g, x, axis=None, keepdims=False: _spread(expand(g, shape_of(x), axis, keepdims), shape_of(x)),
+    lambda g, x, axis=None, keepdims=False: _filled(expand(g, shape_of(x), axis, keepdims), shape_of(x)),
 )
 
 

@@ -1,16 +1,17 @@
 """The conventions of docs/conventions.md: what is taken for the derivative where calculus leaves a choice."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from autodiff import DerivativeError, at, check_grads, grad, hessian, jacobian, jvp
+from autodiff import DerivativeError, at, check_grads, grad, hessian, jacobian, jvp, linearize, vjp
 from autodiff.rules.linalg import cofactors
 
 L = np.linalg
-inf = np.inf
+inf, nan = np.inf, np.nan
 
 
 def gradient(f, x):
@@ -218,3 +219,42 @@ def test_every_convention_is_written_down():
     text = Path(__file__, "../../../docs/conventions.md").resolve().read_text()
     for name, *_ in CHOICES:
         assert re.split(r"[ ,*.]", name)[0] in text, name
+
+
+# Division by zero is NumPy's, never Python's: function of a number, and its value and slope at 0.0 and at 1.0.
+DIVISIONS = [
+    ("x / 0.0", lambda x: x / 0.0, [(nan, inf), (inf, inf)]),
+    ("x / 0", lambda x: x / 0, [(nan, inf), (inf, inf)]),
+    ("np.divide(x, 0)", lambda x: np.divide(x, 0), [(nan, inf), (inf, inf)]),
+    ("1 / x", lambda x: 1 / x, [(inf, -inf), (1, -1)]),
+    ("np.divide(1, x)", lambda x: np.divide(1, x), [(inf, -inf), (1, -1)]),
+    ("np.reciprocal(x)", np.reciprocal, [(inf, -inf), (1, -1)]),
+    ("x ** 0", lambda x: x**0, [(1, 0), (1, 0)]),
+    ("x ** -1", lambda x: x**-1, [(inf, -inf), (1, -1)]),
+    ("0 ** x", lambda x: 0**x, [(1, 0), (0, 0)]),
+    ("np.log(x)", np.log, [(-inf, inf), (0, 1)]),
+]
+# The kinds of numbers that a function may be called with: Python's, NumPy's, arrays without and with axes.
+NUMBERS = [float, np.float64, np.float32, np.array, lambda x: np.array([x]), lambda x: np.array([x], np.float32)]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=["float", "float64", "float32", "0-d", "1-d", "1-d float32"])
+@pytest.mark.parametrize(("f", "wanted"), [case[1:] for case in DIVISIONS], ids=[case[0] for case in DIVISIONS])
+def test_division_by_zero_is_that_of_numpy(f, wanted, number):
+    for at_x, (value, slope) in zip((0.0, 1.0), wanted, strict=True):
+        x, one = number(at_x), number(1.0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            forward = jvp(f, (x,), (one,))
+            reverse = vjp(f, x)[1](one)[0]
+            again = jvp(grad(lambda x: np.sum(f(x))), (x,), (one,))[0]
+        for found in (forward[1], reverse, again, linearize_silently(f, x, one)):
+            np.testing.assert_array_equal(np.ravel(found), [slope])
+        np.testing.assert_array_equal(np.ravel(forward[0]), [value])
+        assert all(issubclass(warning.category, RuntimeWarning) for warning in caught)
+        assert bool(caught) or np.isfinite(value)
+
+
+def linearize_silently(f, x, tangent):
+    with np.errstate(all="ignore"):
+        return linearize(f, x)[1](tangent)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autodiff import DerivativeError, Primitive, Traced, define, grad, jvp, vjp
+from autodiff import DerivativeError, Primitive, Traced, check_grads, define, grad, jvp, vjp
 from autodiff.core import Form, ReverseTrace, apply, match, primal, zeros_like
 
 
@@ -92,10 +92,10 @@ def test_what_no_rule_reads_is_not_kept():
         return (g,)
 
     arguments = (lambda x: x * 1.0, lambda t, out, x: t[0], vjp_rule)
-    x = np.ones((10, 20), np.float32)
+    x = np.ones((20, 20), np.float32)
     grad(lambda x: np.sum(Primitive("neither", *arguments, reads=())(x)))(x)
     grad(lambda x: np.sum(Primitive("both", *arguments)(x)))(x)
-    assert seen[0] == (Form, Form, (10, 20), np.float32, 2, 200)
+    assert seen[0] == (Form, Form, (20, 20), np.float32, 2, 400)
     assert seen[1][:2] == (np.ndarray, np.ndarray)
 
 
@@ -103,7 +103,16 @@ def test_a_rule_that_reads_more_than_it_said_is_told():
     rules = {"jvp": lambda t, out, x: t[0] * x, "vjp": lambda needs, g, out, x: (g * x,)}
     liar = Primitive("liar", lambda x: x * x / 2, **rules, reads=["out"])
     with pytest.raises(DerivativeError, match="said it does not"):
-        grad(lambda x: np.sum(liar(x)))(np.ones(3))
+        grad(lambda x: np.sum(liar(x)))(np.ones(1000))
+    with pytest.raises(DerivativeError, match="said it does not"):
+        check_grads(liar, (np.ones(3),))
+
+
+def test_a_small_array_stays_on_the_tape_but_keeps_no_large_one_alive():
+    trace = ReverseTrace("test")
+    small, large = np.ones(3), np.ones(1000)
+    assert trace.unread(small) is small
+    assert type(trace.unread(large)) is type(trace.unread(large[:3])) is Form
 
 
 def test_the_tape_is_in_order_of_computation():

@@ -116,3 +116,41 @@ def test_values_that_reach_an_operator_by_the_back_door():
     refused(lambda: jvp(lambda w: scale_by(w)(w), (3.0,), (1.0,)), "pass it as one")
     by_keyword = autodiff.define("f", lambda x, w: x * w, jvp=lambda *a, **k: 0.0, vjp=lambda *a, **k: (0.0,))
     refused(lambda: grad(lambda x: by_keyword(x, w=x))(1.0), "'f' got a value under differentiation by keyword")
+
+
+def object_array(x):
+    out = np.empty(2, object)
+    out[0], out[1] = x[0], x[1] * x[2]
+    return out
+
+
+class Result:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    ("f", "what"),
+    [
+        (object_array, "an object array"),
+        (lambda x: object_array(x) * 2.0, "an object array"),
+        (lambda x: object_array(x) * x[:2], "an object array"),
+        (lambda x: {"a": x, "b": [np.stack([object_array(x), x[:2]])]}, "an object array"),
+        (lambda x: {x[0]}, "a set"),
+        (lambda x: (v for v in x), "a generator"),
+        (lambda x: Result(np.sum(x)), "a Result"),
+    ],
+    ids=["filled", "operator", "traced operator", "in a tree", "set", "generator", "class"],
+)
+def test_traced_values_hidden_in_the_output_are_never_taken_for_constants(f, what):
+    advice = (f"the function returned {what}", "np.stack", "autodiff.at(a)[i].set(x)", "has_aux=True")
+    refused(lambda: grad(f)(x), "grad: ", *advice)
+    refused(lambda: vjp(f, x), "vjp: ", *advice)
+    refused(lambda: jvp(f, (x,), (x,)), "jvp: ", *advice)
+    refused(lambda: jacobian(f)(x), "jacobian: ", *advice)
+
+
+def test_an_object_array_on_the_way_is_right_or_refused():
+    np.testing.assert_array_equal(grad(lambda x: np.sum(object_array(x)))(x), [1.0, 1.0, 1.0])
+    refused(lambda: grad(lambda x: np.sum(object_array(x) * x[:2]))(x), "'sum' uses a value under differentiation")
+    assert grad(lambda x: (np.sum(x), Result("extra")), has_aux=True)(x)[1].value == "extra"

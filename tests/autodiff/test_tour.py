@@ -3,34 +3,17 @@
 Run as a program, this file writes the printed results into the page.
 """
 
-import contextlib
-import io
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import BLOCK, ROOT, assert_printed, blocks, run
 
 from autodiff.calculus import draw
 
-TOUR = Path(__file__).parents[2] / "docs" / "tour.md"
+TOUR = ROOT / "docs" / "tour.md"
 PICTURE = TOUR.parent / "pictures" / "graph.svg"
-BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<text>.*?)```\n)?", re.DOTALL)
-NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
-
-
-def blocks():
-    """(line, code, printed) of every block."""
-    page = TOUR.read_text(encoding="utf-8")
-    return [(page[: m.start()].count("\n") + 2, m["code"], m["text"] or "") for m in BLOCK.finditer(page)]
-
-
-def run(code, line, names):
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile("\n" * (line - 1) + code, TOUR, "exec"), names)
-    return printed.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +23,10 @@ def names():
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "text"), blocks(), ids=lambda value: str(value) if isinstance(value, int) else ""
+    ("line", "code", "text"), blocks(TOUR), ids=lambda value: str(value) if isinstance(value, int) else ""
 )
 def test_block_prints_what_the_page_says(line, code, text, names):
-    printed = run(code, line, names)
-    assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", text).split(), printed
-    found, wanted = (np.array([float(n) for n in NUMBER.findall(t)]) for t in (printed, text))
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+    assert_printed(run(TOUR, code, line, names), text)
 
 
 def test_all_items_are_visited_in_order():
@@ -67,7 +47,7 @@ def rewrite():
 
     def with_result(match):
         line = match.string[: match.start()].count("\n") + 2
-        printed = run(match["code"], line, names)
+        printed = run(TOUR, match["code"], line, names)
         return f"```python\n{match['code']}```\n" + (f"\n```text\n{printed}```\n" if printed else "")
 
     page = TOUR.read_text(encoding="utf-8")
