@@ -64,6 +64,34 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True)
+class InstantConfig:
+    """The instant method: hash grid, small network, occupancy grid."""
+
+    levels: int = 8
+    """Grids of growing resolution."""
+    features: Literal[2, 4] = 4
+    """Numbers at each vertex of a grid."""
+    log2_entries: int = 17
+    """Finer grids are hashed into 2 to the power of this many entries."""
+    base_resolution: int = 16
+    """Cells along the side of the coarsest grid."""
+    finest_resolution: int = 1024
+    """Cells along the side of the finest grid."""
+    hidden_width: int = 64
+    """Units per layer of the small network."""
+    color_layers: int = 1
+    """Hidden layers between density and colour."""
+    samples_per_step: int = 32768
+    """Samples of a training step; as many rays are drawn as give that many."""
+    march_steps: int = 1024
+    """Steps along the diagonal of the cube around the scene."""
+    occupancy_resolution: int = 128
+    """Cells along the side of the occupancy grid, a power of two."""
+    cube_side: float | None = None
+    """Side of the cube around the scene, in scene units; None: 3/4 of far - near."""
+
+
+@dataclass(frozen=True)
 class OptimiserConfig:
     """Adam with an exponentially decaying learning rate."""
 
@@ -106,13 +134,15 @@ class TrainingConfig:
 class Config:
     """Everything that the result of a training depends on, besides the data."""
 
-    method: Literal["nerf"] = "nerf"
-    """nerf: coarse and fine networks with hierarchical sampling, as in the paper."""
+    method: Literal["nerf", "instant"] = "nerf"
+    """nerf: coarse and fine networks with hierarchical sampling, as in the paper. instant: a hash grid with a small
+    network, sampled where an occupancy grid says that something is."""
     seed: int = 0
     """Of the one random number generator behind initial weights, batches and samples."""
     scene: SceneConfig = field(default_factory=SceneConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    instant: InstantConfig = field(default_factory=InstantConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -121,11 +151,13 @@ class Config:
 
 
 PRESETS: dict[str, Config] = {}
+DEFAULT_METHOD: Literal["nerf", "instant"] = "nerf"
+DEFAULT_PRESETS: dict[str, Literal["small", "default"]] = {"nerf": "small", "instant": "default"}  # by method
 
 
 def check(config: Config) -> None:
     """Raise a UserError that names the first setting that makes no sense."""
-    n, s, o, t = config.network, config.sampling, config.optimiser, config.training
+    n, s, i, o, t = config.network, config.sampling, config.instant, config.optimiser, config.training
     for name, value, least in (
         ("downscale", config.scene.downscale, 1),
         ("depth", n.depth, 1),
@@ -135,6 +167,15 @@ def check(config: Config) -> None:
         ("coarse-samples", s.coarse_samples, 3),
         ("fine-samples", s.fine_samples, 1),
         ("density-noise", s.density_noise, 0),
+        ("levels", i.levels, 1),
+        ("log2-entries", i.log2_entries, 1),
+        ("base-resolution", i.base_resolution, 1),
+        ("finest-resolution", i.finest_resolution, i.base_resolution),
+        ("hidden-width", i.hidden_width, 1),
+        ("color-layers", i.color_layers, 1),
+        ("samples-per-step", i.samples_per_step, 8 * i.march_steps),
+        ("march-steps", i.march_steps, 1),
+        ("occupancy-resolution", i.occupancy_resolution, 8),
         ("decay-steps", o.decay_steps, 1),
         ("rays", t.rays, 1),
         ("crop-steps", t.crop_steps, 0),
@@ -148,6 +189,7 @@ def check(config: Config) -> None:
             raise UserError(f"--{name} {value}: must be at least {least} and finite")
     for name, number in (
         ("scale", n.scale),
+        ("cube-side", 1.0 if i.cube_side is None else i.cube_side),
         ("learning-rate", o.learning_rate),
         ("final-rate", o.final_rate),
         ("epsilon", o.epsilon),
@@ -160,6 +202,10 @@ def check(config: Config) -> None:
             raise UserError(f"--{name} {decay}: must be at least 0 and less than 1")
     if n.skip is not None and not 1 <= n.skip < n.depth:
         raise UserError(f"--skip {n.skip}: must lie between 1 and depth - 1 = {n.depth - 1}")
+    if i.log2_entries > 24 or i.finest_resolution >= 2**20:
+        raise UserError("--log2-entries must be at most 24, and --finest-resolution less than 2^20")
+    if i.occupancy_resolution & (i.occupancy_resolution - 1) or i.occupancy_resolution > 512:
+        raise UserError(f"--occupancy-resolution {i.occupancy_resolution}: must be a power of two, at most 512")
     if t.crop_fraction > 1:
         raise UserError(f"--crop-fraction {t.crop_fraction}: must be at most 1")
 
@@ -176,6 +222,23 @@ PRESETS["paper"] = Config(
         rays=1024, crop_steps=500, max_steps=200_000, log_every=100, checkpoint_every=500, validate_every=2500
     ),
 )  # fmt: skip
+
+
+def _instant(steps: int, **settings: Any) -> Config:
+    """A training of the instant method in so many steps."""
+    return Config(
+        method="instant",
+        instant=InstantConfig(**settings),
+        optimiser=OptimiserConfig(
+            learning_rate=1e-2, final_rate=1e-3, decay_steps=steps, beta1=0.9, beta2=0.99, epsilon=1e-15
+        ),
+        training=TrainingConfig(crop_steps=0, max_steps=steps, checkpoint_every=2000, validate_every=1000),
+    )
+
+
+PRESETS["quick"] = _instant(2500)
+PRESETS["default"] = _instant(12_000)
+PRESETS["best"] = _instant(40_000, log2_entries=19, finest_resolution=2048)
 
 
 def to_dict(config: Config) -> dict[str, Any]:

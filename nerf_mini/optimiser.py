@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from autodiff import tree
 
 from .config import OptimiserConfig
-from .kernels.adam import adam_step
+from .kernels.adam import adam_step, adam_step_lazy
 
 
 @dataclass
@@ -36,15 +37,24 @@ def adam_init(parameters: Any) -> AdamState:
 
 
 def adam_update(
-    config: OptimiserConfig, parameters: Any, gradient: Any, state: AdamState, progress: float | None = None
+    config: OptimiserConfig,
+    parameters: Any,
+    gradient: Any,
+    state: AdamState,
+    progress: float | None = None,
+    lazy: Collection[str] = (),
 ) -> None:
-    """One step of Adam (Kingma and Ba 2015, algorithm 1), in place on the parameters and the state."""
+    """One step of Adam (Kingma and Ba 2015, algorithm 1), in place on the parameters and the state.
+
+    In the leaves of the parameters' members named in `lazy`, entries whose gradient is exactly zero are left alone.
+    """
     rate = learning_rate(config, state.step, progress)
     state.step += 1
     leaves = (tree.flatten(t)[0] for t in (parameters, gradient, state.mean, state.variance))
-    for p, g, m, v in zip(*leaves, strict=True):
+    is_lazy = [path.startswith(tuple(f"[{name!r}]" for name in lazy)) for path in tree.paths(parameters)]
+    for p, g, m, v, skips in zip(*leaves, is_lazy, strict=True):
         flat_g = np.ascontiguousarray(g).reshape(-1)
-        adam_step(
+        (adam_step_lazy if skips else adam_step)(
             p.reshape(-1), flat_g, m.reshape(-1), v.reshape(-1),
             rate, config.beta1, config.beta2, config.epsilon, state.step,
         )  # fmt: skip

@@ -1,8 +1,8 @@
-"""Adam (Kingma and Ba 2015), one pass over a flat array of parameters."""
+"""Adam (Kingma and Ba 2015), in one pass over flat arrays of parameters."""
 
 import math
 
-from numba import njit
+from numba import njit, prange
 
 
 @njit(cache=True)
@@ -17,3 +17,28 @@ def adam_step(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon,
         mean[i] = keep1 * mean[i] + take1 * g
         variance[i] = keep2 * variance[i] + take2 * g * g
         parameters[i] -= rate * (mean[i] * scale1) / (math.sqrt(variance[i] * scale2) + epsilon)
+
+
+_BLOCK = 1 << 14  # entries of a thread's piece
+
+
+@njit(parallel=True, cache=True)
+def adam_step_lazy(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon, step):
+    """`adam_step` for those entries only whose gradient is not zero; the others, with their means, stay as they are.
+
+    For tables of which a step touches a part: what is not touched does not drift, and costs a comparison.
+    """
+    real = parameters.dtype.type
+    scale1, scale2 = real(1 / (1 - beta1**step)), real(1 / (1 - beta2**step))
+    keep1, take1, keep2, take2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
+    rate, epsilon = real(rate), real(epsilon)
+    for block in prange((parameters.size + _BLOCK - 1) // _BLOCK):
+        part = slice(block * _BLOCK, min((block + 1) * _BLOCK, parameters.size))
+        p, gradients, means, variances = parameters[part], gradient[part], mean[part], variance[part]
+        for i in range(p.size):
+            g = gradients[i]
+            if g != 0:
+                m = keep1 * means[i] + take1 * g
+                v = keep2 * variances[i] + take2 * g * g
+                means[i], variances[i] = m, v
+                p[i] -= rate * (m * scale1) / (math.sqrt(v * scale2) + epsilon)

@@ -175,74 +175,89 @@ def tile_scratch(dtype_like):
     return entry, np.empty((3, TILE), dtype), np.empty((CORNERS, TILE), np.uint32), np.empty((CORNERS, TILE), dtype)
 
 
+# The bodies of parallel loops are functions of their own, because Numba is slow to compile what it may have to
+# parallelise; and they take a signed number, or it would compile them twice.
+
+
+@njit
+def _forward_block(points, tables, features, levels, first, out):
+    samples, row = out.shape
+    x = np.empty((3, BLOCK), points.dtype)
+    entry, fraction, index, weight = tile_scratch(points)
+    count, flat = min(BLOCK, samples - first), out.reshape(samples * row)
+    encode_block(
+        points, first, count, tables, features, levels, x, entry, fraction, index, weight, flat, first * row, row
+    )
+
+
 @njit(parallel=True, cache=True)
 def hash_grid_forward(points, tables, features, levels, out):
     """points (samples, 3), tables flat -> out (samples, levels * features)."""
-    samples, row = out.shape
-    flat = out.reshape(samples * row)
-    for block in prange((samples + BLOCK - 1) // BLOCK):
-        first = block * BLOCK
-        count = min(BLOCK, samples - first)
-        x = np.empty((3, BLOCK), points.dtype)
-        entry, fraction, index, weight = tile_scratch(points)
-        encode_block(
-            points, first, count, tables, features, levels, x, entry, fraction, index, weight, flat, first * row, row
-        )
+    for block in prange((points.shape[0] + BLOCK - 1) // BLOCK):
+        _forward_block(points, tables, features, levels, np.int64(block) * BLOCK, out)
+
+
+@njit
+def _scatter_level(g, points, features, levels, level, g_tables):
+    samples, row = g.shape
+    flat = g.reshape(samples * row)
+    x = np.empty((3, TILE), points.dtype)
+    entry, fraction, index, weight = tile_scratch(points)
+    start = levels[level, 0]
+    for first in range(0, samples, TILE):
+        count = min(TILE, samples - first)
+        _transpose_points(points, first, count, x)
+        corners(x, 0, levels[level], entry, fraction, index, weight)
+        place = first * row + level * features
+        if features == 2:
+            for i in range(count):
+                _scatter2(g_tables, start, index, weight, i, flat, place + i * row)
+        else:
+            for i in range(count):
+                _scatter4(g_tables, start, index, weight, i, flat, place + i * row)
 
 
 @njit(parallel=True, cache=True)
 def hash_grid_backward(g, points, features, levels, g_tables):
     """Adds the gradient of the tables, flat, to g_tables, from g (samples, levels * features)."""
-    samples, row = g.shape
-    flat = g.reshape(samples * row)
-    many_levels = levels.shape[0]
-    for task in prange(many_levels):
+    many = levels.shape[0]
+    for task in prange(many):
         # finer levels take longer: pairing coarse with fine ones gives threads equal shares
-        level = task // 2 if task % 2 == 0 else many_levels - 1 - task // 2
-        x = np.empty((3, TILE), points.dtype)
-        entry, fraction, index, weight = tile_scratch(points)
-        start = levels[level, 0]
-        for first in range(0, samples, TILE):
-            count = min(TILE, samples - first)
-            _transpose_points(points, first, count, x)
-            corners(x, 0, levels[level], entry, fraction, index, weight)
-            place = first * row + level * features
-            if features == 2:
-                for i in range(count):
-                    _scatter2(g_tables, start, index, weight, i, flat, place + i * row)
-            else:
-                for i in range(count):
-                    _scatter4(g_tables, start, index, weight, i, flat, place + i * row)
+        level = task // 2 if task % 2 == 0 else many - 1 - task // 2
+        _scatter_level(g, points, features, levels, np.int64(level), g_tables)
 
 
 @njit(parallel=True, cache=True)
 def hash_grid_points_backward(g, points, tables, features, levels, g_points):
-    """The gradient of the points (samples, 3) from g (samples, levels * features); 0 for a coordinate outside [0, 1]."""
-    samples = points.shape[0]
-    for tile in prange((samples + TILE - 1) // TILE):
-        first = tile * TILE
-        count = min(TILE, samples - first)
-        x = np.empty((3, TILE), points.dtype)
-        entry, fraction, index, weight = tile_scratch(points)
-        _transpose_points(points, first, count, x)
-        g_points[first : first + count] = 0
-        for level in range(levels.shape[0]):
-            corners(x, 0, levels[level], entry, fraction, index, weight)
-            for i in range(count):
-                for c in range(CORNERS):
-                    at = (levels[level, 0] + np.int64(index[c, i])) * features
-                    slope = points.dtype.type(levels[level, 2])
-                    total = points.dtype.type(0)
-                    for f in range(features):
-                        total += g[first + i, level * features + f] * tables[at + f]
-                    for axis in range(3):
-                        others = slope if c >> axis & 1 else -slope
-                        for other in range(3):
-                            if other != axis:
-                                w = fraction[other, i]
-                                others *= w if c >> other & 1 else 1 - w
-                        g_points[first + i, axis] += others * total
+    """Gradient of the points (samples, 3), from g (samples, levels * features); 0 for those outside [0, 1]."""
+    for tile in prange((points.shape[0] + TILE - 1) // TILE):
+        _points_backward_tile(g, points, tables, features, levels, np.int64(tile) * TILE, g_points)
+
+
+@njit
+def _points_backward_tile(g, points, tables, features, levels, first, g_points):
+    count = min(TILE, points.shape[0] - first)
+    x = np.empty((3, TILE), points.dtype)
+    entry, fraction, index, weight = tile_scratch(points)
+    _transpose_points(points, first, count, x)
+    g_points[first : first + count] = 0
+    for level in range(levels.shape[0]):
+        corners(x, 0, levels[level], entry, fraction, index, weight)
+        slope = points.dtype.type(levels[level, 2])
         for i in range(count):
-            for axis in range(3):
-                if x[axis, i] < 0 or x[axis, i] > 1:
-                    g_points[first + i, axis] = 0
+            for c in range(CORNERS):
+                at = (levels[level, 0] + np.int64(index[c, i])) * features
+                total = points.dtype.type(0)
+                for f in range(features):
+                    total += g[first + i, level * features + f] * tables[at + f]
+                for axis in range(3):
+                    others = slope if c >> axis & 1 else -slope
+                    for other in range(3):
+                        if other != axis:
+                            w = fraction[other, i]
+                            others *= w if c >> other & 1 else 1 - w
+                    g_points[first + i, axis] += others * total
+    for i in range(count):
+        for axis in range(3):
+            if x[axis, i] < 0 or x[axis, i] > 1:
+                g_points[first + i, axis] = 0

@@ -5,6 +5,7 @@ raw density, and the harmonics of the direction are filled in behind the density
 colour layers start from that buffer.
 """
 
+import numpy as np
 from numba import njit, prange
 
 from .layers import CHUNKS, TILE, heads_backward, heads_forward, layers_backward, layers_forward, tile_range
@@ -69,22 +70,36 @@ def instant_forward(
 ):
     """encoding (samples, width), harmonics (rays, columns), ray_index (samples,) -> out (samples, 4): colour, density.
 
-    `scratch` is (CHUNKS, TILE * columns), of any content.
+    With one column, `out` is the raw density alone, and the colour layers are left out. `scratch` is
+    (CHUNKS, TILE * columns), of any content.
     """
     for chunk in prange(CHUNKS):
-        first_tile, last_tile = tile_range(chunk, encoding.shape[0])
-        for tile in range(first_tile, last_tile):
-            first = tile * TILE
-            count = min(TILE, encoding.shape[0] - first)
-            tile_scratch = scratch[chunk]
-            _tile_forward(
-                encoding, harmonics, ray_index, first, count, tile_scratch, buffers, density_layers, color_layers,
-                geometry, filled, weights,
-            )  # fmt: skip
-            heads_forward(tile_scratch, buffers, heads, weights, first, count, out)
-            start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
-            for i in range(count):
-                out[first + i, 3] = tile_scratch[start + i * width]
+        _forward_chunk(
+            np.int64(chunk), encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry,
+            filled, weights, scratch[chunk], out,
+        )  # fmt: skip
+
+
+@njit
+def _forward_chunk(
+    chunk, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights,
+    scratch, out,
+):  # fmt: skip
+    first_tile, last_tile = tile_range(chunk, encoding.shape[0])
+    with_color = out.shape[1] > 1
+    for tile in range(first_tile, last_tile):
+        first = tile * TILE
+        count = min(TILE, encoding.shape[0] - first)
+        layers = color_layers if with_color else color_layers[:0]
+        _tile_forward(
+            encoding, harmonics, ray_index, first, count, scratch, buffers, density_layers, layers, geometry, filled,
+            weights,
+        )  # fmt: skip
+        if with_color:
+            heads_forward(scratch, buffers, heads, weights, first, count, out)
+        start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
+        for i in range(count):
+            out[first + i, out.shape[1] - 1] = scratch[start + i * width]
 
 
 @njit(parallel=True, cache=True)
@@ -98,28 +113,39 @@ def instant_backward(
     columns) are filled, g_harmonics per sample; with no rows they are not wanted.
     """
     for chunk in prange(CHUNKS):
-        first_tile, last_tile = tile_range(chunk, encoding.shape[0])
-        tile_scratch, g_tile, g_sum = scratch[chunk], g_scratch[chunk], g_weights[chunk]
-        for tile in range(first_tile, last_tile):
-            first = tile * TILE
-            count = min(TILE, encoding.shape[0] - first)
-            rows = padded_rows(count)
-            _tile_forward(
-                encoding, harmonics, ray_index, first, count, tile_scratch, buffers, density_layers, color_layers,
-                geometry, filled, weights,
-            )  # fmt: skip
-            g_tile[:] = 0
-            heads_backward(g_out, first, count, tile_scratch, g_tile, buffers, heads, weights, g_sum)
-            layers_backward(tile_scratch, g_tile, buffers, color_layers, transposed, g_sum, rows, 0, True)
-            start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
-            for i in range(count):
-                g_tile[start + i * width] += g_out[first + i, 3]
-            if g_harmonics.shape[0] > 0:
-                _take_rows(g_tile, start + filled, width, first, count, g_harmonics)
-            wanted = g_encoding.shape[0] > 0
-            layers_backward(tile_scratch, g_tile, buffers, density_layers, transposed, g_sum, rows, 1, wanted)
-            if wanted:
-                _take_rows(g_tile, TILE * buffers[0, 0], buffers[0, 1], first, count, g_encoding)
+        _backward_chunk(
+            np.int64(chunk), g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads,
+            geometry, filled, weights, transposed, scratch[chunk], g_scratch[chunk], g_weights[chunk], g_encoding,
+            g_harmonics,
+        )  # fmt: skip
+
+
+@njit
+def _backward_chunk(
+    chunk, g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled,
+    weights, transposed, scratch, g_scratch, g_weights, g_encoding, g_harmonics,
+):  # fmt: skip
+    first_tile, last_tile = tile_range(chunk, encoding.shape[0])
+    wanted = g_encoding.shape[0] > 0
+    for tile in range(first_tile, last_tile):
+        first = tile * TILE
+        count = min(TILE, encoding.shape[0] - first)
+        rows = padded_rows(count)
+        _tile_forward(
+            encoding, harmonics, ray_index, first, count, scratch, buffers, density_layers, color_layers, geometry,
+            filled, weights,
+        )  # fmt: skip
+        g_scratch[:] = 0
+        heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, g_weights)
+        layers_backward(scratch, g_scratch, buffers, color_layers, transposed, g_weights, rows, 0, True)
+        start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
+        for i in range(count):
+            g_scratch[start + i * width] += g_out[first + i, 3]
+        if g_harmonics.shape[0] > 0:
+            _take_rows(g_scratch, start + filled, width, first, count, g_harmonics)
+        layers_backward(scratch, g_scratch, buffers, density_layers, transposed, g_weights, rows, 1, wanted)
+        if wanted:
+            _take_rows(g_scratch, TILE * buffers[0, 0], buffers[0, 1], first, count, g_encoding)
 
 
 @njit
@@ -130,15 +156,3 @@ def _take_rows(g_tile, start, width, first, count, out):
         row = g_tile[start + i * width : start + i * width + target.size]
         for j in range(target.size):
             target[j] = row[j]
-
-
-@njit
-def density_block(encoding, count, scratch, buffers, density_layers, geometry, weights, out):
-    """Raw density of `count` samples, from their encoding (any number of rows) into out[:count]."""
-    start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
-    for first in range(0, count, TILE):
-        many = min(TILE, count - first)
-        _copy_rows(encoding, first, many, scratch, TILE * buffers[0, 0], buffers[0, 1])
-        layers_forward(scratch, buffers, density_layers, weights, padded_rows(many))
-        for i in range(many):
-            out[first + i] = scratch[start + i * width]

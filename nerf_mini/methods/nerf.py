@@ -8,15 +8,17 @@ import numpy as np
 
 from autodiff import value_and_grad
 
+from ..cameras import Intrinsics
 from ..config import Config
 from ..fields import MLPField
 from ..ops import NetworkShape
 from ..samplers import fine_samples, pack, stratified_samples
 from ..volume import Rendering, render
+from .base import Method
 from .batch import RayBatch
 
 
-class NeRF:
+class NeRF(Method):
     """Coarse and fine radiance field with hierarchical sampling (Mildenhall et al. 2020)."""
 
     def __init__(self, config: Config, near: float, far: float):
@@ -34,6 +36,18 @@ class NeRF:
         self.sampling = config.sampling
         self.scale = np.float32(network.scale)
         self.near, self.far = near, far
+        self.rays = config.training.rays
+
+    @classmethod
+    def of_cameras(cls, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> NeRF:
+        return cls(config, near, far)
+
+    def rays_of_step(self) -> int:
+        return self.rays
+
+    def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
+        """The fine rendering, without jitter."""
+        return self.render(parameters, origins, directions, background)[1]
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters of both networks."""

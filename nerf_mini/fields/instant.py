@@ -1,0 +1,50 @@
+"""A multiresolution hash grid with a small network: the field of Mueller et al. 2022."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ops import GridShape, InstantShape, hash_grid, instant_network, instant_parameter_shapes, spherical_harmonics
+from ..ops.instant import instant_density
+from .activations import logistic, truncated_exp
+
+TABLE_BOUND = 1e-4  # of the features to begin with
+
+
+@dataclass(frozen=True)
+class InstantField:
+    """Density and colour of points in the unit cube: density = exp(raw), colour = logistic(raw)."""
+
+    grid: GridShape
+    network: InstantShape
+
+    def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
+        """Parameters: features near zero, weights uniform as Glorot and Bengio (2010), biases zero."""
+        tables = rng.uniform(-TABLE_BOUND, TABLE_BOUND, (self.grid.entries, self.grid.features)).astype(dtype)
+        network = {}
+        for name, (inputs, outputs) in instant_parameter_shapes(self.network).items():
+            bound = np.sqrt(6 / (inputs + outputs))
+            weight = rng.uniform(-bound, bound, (inputs, outputs)).astype(dtype)
+            network[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
+        return {"tables": tables, "network": network}
+
+    def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
+        """Density alone, (samples,), at points (samples, 3) of the unit cube; plain arrays, no derivative."""
+        encoding = hash_grid(points, parameters["tables"], self.grid)
+        return truncated_exp(instant_density(encoding, parameters["network"], self.network)[:, 0])
+
+    def __call__(
+        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+    ) -> tuple:
+        """points (samples, 3), directions (rays, 3), ray_index (samples,) -> density (samples,), color (samples, 3).
+
+        `noise` (samples,) is added to the raw density.
+        """
+        encoding = hash_grid(points, parameters["tables"], self.grid)  # (samples, levels * features)
+        harmonics = spherical_harmonics(directions)  # (rays, 16)
+        raw = instant_network(encoding, harmonics, ray_index, parameters["network"], self.network)  # (samples, 4)
+        raw_density = raw[:, 3] if noise is None else raw[:, 3] + noise
+        return truncated_exp(raw_density), logistic(raw[:, :3])

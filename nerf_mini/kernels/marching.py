@@ -1,0 +1,140 @@
+"""Marching along rays through a cube of cells, and visiting the occupied ones only.
+
+A ray enters the cube at t_near, and its candidates are the lattice t_n = t_near + (n + jitter) step. A candidate is a
+sample if its cell is occupied. Over an empty cell, or an empty block of cells, the march leaps to the first candidate
+behind it, so that the samples are exactly the occupied candidates.
+
+`bits` holds one bit per cell, eight cells along z to a byte, (resolution, resolution, resolution / 8); `blocks` one
+byte per block of BLOCK cells a side. `cube` is (low x, low y, low z, side). All positions inside are in
+cells, in float64: a cell's boundary must not depend on how far away the camera is.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from .layers import CHUNKS
+
+BLOCK = 8  # cells along the side of a block
+
+
+@njit
+def clip_ray(origin, direction, cube, near, far):
+    """The part (t_in, t_out) of [near, far] in which a ray is inside the cube; t_in > t_out where there is none."""
+    for axis in range(3):
+        o, d = np.float64(origin[axis]) - cube[axis], np.float64(direction[axis])
+        if d == 0.0:
+            if o < 0.0 or o > cube[3]:
+                return 1.0, 0.0
+            continue
+        first, second = -o / d, (cube[3] - o) / d
+        near, far = max(near, min(first, second)), min(far, max(first, second))
+    return near, far
+
+
+@njit
+def _exit(x, y, z, dx, dy, dz, size):
+    """Distance, in units of (dx, dy, dz), from a point to where it leaves its cell of the given size."""
+    result = math.inf
+    for p, d in ((x, dx), (y, dy), (z, dz)):
+        if d > 0.0:
+            result = min(result, ((math.floor(p / size) + 1.0) * size - p) / d)
+        elif d < 0.0:
+            result = min(result, (math.floor(p / size) * size - p) / d)
+    return result
+
+
+@njit
+def next_sample(n, t_first, step, t_out, origin, direction, cube, bits, blocks):
+    """The first candidate from number n on in an occupied cell; -1 where none is left before t_out."""
+    resolution = bits.shape[0]
+    scale, last = resolution / cube[3], resolution - 1
+    ox = (np.float64(origin[0]) - cube[0]) * scale
+    oy = (np.float64(origin[1]) - cube[1]) * scale
+    oz = (np.float64(origin[2]) - cube[2]) * scale
+    dx, dy, dz = direction[0] * scale, direction[1] * scale, direction[2] * scale
+    t = t_first + n * step
+    while t < t_out:
+        x, y, z = ox + t * dx, oy + t * dy, oz + t * dz
+        i, j, k = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
+        if blocks[i // BLOCK, j // BLOCK, k // BLOCK]:
+            if bits[i, j, k // 8] >> (k % 8) & 1:
+                return n
+            leap = _exit(x, y, z, dx, dy, dz, 1.0)
+        else:
+            leap = _exit(x, y, z, dx, dy, dz, np.float64(BLOCK))
+        # a little less than the whole way: rounding must not leap over a candidate
+        n = max(n + 1, math.ceil((t + leap - t_first) / step - 1e-6))
+        t = t_first + n * step
+    return -1
+
+
+@njit
+def _share(chunk, items):
+    return chunk * items // CHUNKS, (chunk + 1) * items // CHUNKS
+
+
+@njit(parallel=True, cache=True)
+def march(origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts):
+    """All samples of rays, in out_t[start : start + count] for each ray.
+
+    Each of CHUNKS shares of the rays fills its share of out_t; a ray that finds no room has the count -1.
+    """
+    for chunk in prange(CHUNKS):
+        _march_share(
+            np.int64(chunk),
+            origins,
+            directions,
+            jitter,
+            cube,
+            near,
+            far,
+            step,
+            bits,
+            blocks,
+            out_t,
+            out_starts,
+            out_counts,
+        )
+
+
+@njit
+def _march_share(
+    chunk, origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts
+):
+    at, end = _share(chunk, out_t.size)
+    first, last = _share(chunk, out_counts.size)
+    for ray in range(first, last):
+        t_in, t_out = clip_ray(origins[ray], directions[ray], cube, near, far)
+        t_first = t_in + jitter[ray] * step
+        out_starts[ray] = at
+        count, n = 0, 0
+        while t_in < t_out:
+            n = next_sample(n, t_first, step, t_out, origins[ray], directions[ray], cube, bits, blocks)
+            if n < 0:
+                break
+            if at + count == end:
+                count = -1
+                break
+            out_t[at + count] = t_first + n * step
+            count += 1
+            n += 1
+        out_counts[ray] = count
+        at += max(count, 0)
+
+
+@njit(cache=True)
+def gather_samples(
+    origins, directions, cube, t, starts, counts, rays, new_starts, out_points, out_t, out_ray, out_directions
+):
+    """Samples of the chosen rays without gaps: points in the unit cube (samples, 3), t and ray_index (samples,)."""
+    for k in range(rays.size):
+        ray, at = rays[k], new_starts[k]
+        out_directions[k] = directions[ray]
+        for i in range(counts[ray]):
+            distance = t[starts[ray] + i]
+            out_t[at + i], out_ray[at + i] = distance, k
+            for axis in range(3):
+                place = np.float64(origins[ray, axis]) + np.float64(distance) * directions[ray, axis]
+                out_points[at + i, axis] = (place - cube[axis]) / cube[3]

@@ -1,0 +1,183 @@
+"""The instant method: a hash grid with a small network, sampled where an occupancy grid says that something is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autodiff import value_and_grad
+
+from ..cameras import Intrinsics
+from ..config import Config
+from ..fields import InstantField
+from ..kernels import tracing
+from ..kernels.layers import CHUNKS
+from ..ops import GridShape, InstantShape, composite
+from ..samplers.occupancy import Cube, MarchedRays, OccupancyGrid, cube_of_cameras
+from ..volume import Rendering
+from .base import Method
+from .batch import RayBatch
+
+DEEPEST = -math.log(1e-4)  # optical depth behind which nothing is seen
+# Until these steps of a training rays are marched with steps so many times as long, and batches are so much smaller:
+# while the cube is full of fog, rays are long and teach little.
+STRIDES = ((64, 4), (128, 2))
+SHARES = ((128, 4), (256, 2))
+LEAST_WEIGHT = 1e-3  # of a sample whose colour matters in a picture of 8 bits
+FRONT, FRONT_SAMPLES = 8, 1 << 13  # samples that are looked at together: of a ray at least, of all rays at most
+VIEW_SAMPLES = 1 << 17  # that are given a colour at a time
+ROOM = 4  # samples marched through, opaque ones included, for each that is trained on
+MOST_RAYS = 1 << 15  # per step
+MEMORY = 0.9  # weight of the past in the number of samples per ray
+
+
+class Instant(Method):
+    """Multiresolution hash encoding with a small network (Mueller et al. 2022), trained on a cube around the scene."""
+
+    lazy = ("tables",)
+
+    def __init__(self, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics):
+        settings = config.instant
+        grid = GridShape(
+            levels=settings.levels,
+            features=settings.features,
+            log2_entries=settings.log2_entries,
+            base=settings.base_resolution,
+            finest=settings.finest_resolution,
+        )
+        network = InstantShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
+        self.field = InstantField(grid, network)
+        self.near, self.far, self.poses, self.intrinsics = near, far, poses, intrinsics
+        cube = cube_of_cameras(poses, near, far, settings.cube_side)
+        self.march_steps = settings.march_steps
+        self.samples_per_step = settings.samples_per_step
+        self.occupancy = OccupancyGrid.full(cube, settings.occupancy_resolution)
+        self.samples_per_ray = np.full(1, settings.march_steps / 8)  # running mean; the first steps are long
+        self.step, self.budget = self._march_step(0), self._budget(0)
+
+    @classmethod
+    def of_cameras(cls, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> Instant:
+        return cls(config, near, far, poses, intrinsics)
+
+    @property
+    def cube(self) -> Cube:
+        return self.occupancy.cube
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        return {**self.occupancy.arrays, "samples_per_ray": self.samples_per_ray}
+
+    def _march_step(self, step: int | None = None) -> float:
+        """Length of a step along a ray, in scene units: longer in the first steps of a training."""
+        longer = 1 if step is None else max((f for until, f in STRIDES if step < until), default=1)
+        return longer * math.sqrt(3) * self.cube.side / self.march_steps
+
+    def _budget(self, step: int) -> int:
+        """Samples of a training step: fewer in the first ones."""
+        return self.samples_per_step // max((f for until, f in SHARES if step < until), default=1)
+
+    def init(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Fresh parameters."""
+        return self.field.init(rng)
+
+    # -- training ------------------------------------------------------------------------------------------------------
+
+    def rays_of_step(self) -> int:
+        """As many as have visible samples to fill the budget."""
+        return int(np.clip(self.budget / max(self.samples_per_ray[0], 1e-3), 16, MOST_RAYS))
+
+    def background_of_step(self, background: str, has_alpha: bool) -> str:
+        """Random behind pictures with alpha: what is not opaque cannot pass for the colour of the background."""
+        return "random" if has_alpha else background
+
+    def before_step(self, parameters: Any, step: int, rng: np.random.Generator) -> None:
+        """Keep the occupancy grid up with the field."""
+        if step == 0:
+            self.occupancy.forget_unseen(self.poses, self.intrinsics)
+        self.step, self.budget = self._march_step(step), self._budget(step)
+        self.occupancy.update(lambda points: self.field.density(parameters, points), step, rng)
+
+    def loss_and_gradient(
+        self, parameters: Any, batch: RayBatch, rng: np.random.Generator
+    ) -> tuple[dict[str, float], Any]:
+        """The photometric loss of a batch, or of its first rays that fit into the budget, and its gradient."""
+        jitter = rng.random(len(batch.origins), np.float32)
+        marched = self._march(batch.origins, batch.directions, jitter, self.step, ROOM * self.budget)
+        marched, _ = self._visible(parameters, batch.origins, batch.directions, marched, self.step)
+        self._note_samples(marched)
+        rays, directions, points, samples = marched.packed(
+            batch.origins, batch.directions, self.cube, self.step, self.budget
+        )
+        target, background = batch.target[rays], batch.background[rays]
+
+        def loss(parameters):
+            density, color = self.field(parameters, points, directions, samples.ray_index)
+            color, _, opacity, _ = composite(density, color, samples.t, samples.delta, samples.starts, samples.counts)
+            color = color + (1 - opacity)[:, None] * background
+            return np.mean((color - target) ** 2)
+
+        value, gradient = value_and_grad(loss)(parameters)
+        found = math.inf if len(points) else 0.0
+        return {"loss": float(value), "fine_loss": float(value), "spread": found}, gradient
+
+    def _march(self, origins, directions, jitter, step, room) -> MarchedRays:
+        return self.occupancy.march(origins, directions, jitter, self.near, self.far, step, room)
+
+    def _note_samples(self, marched: MarchedRays) -> None:
+        counts = marched.counts[marched.counts >= 0]
+        if len(counts):
+            self.samples_per_ray *= MEMORY
+            self.samples_per_ray += (1 - MEMORY) * counts.mean()
+
+    def _visible(
+        self, parameters, origins, directions, marched: MarchedRays, step: float
+    ) -> tuple[MarchedRays, np.ndarray]:
+        """The samples in front of what is opaque, and the density of each, at the places of `marched.t`."""
+        length, cube = step / self.cube.side, self.cube.array
+        done, depth = np.minimum(marched.counts, 0), np.zeros(len(marched.counts))
+        density = np.empty_like(marched.t)
+        alive = np.flatnonzero(marched.counts > 0)
+        while len(alive):
+            front = max(FRONT, FRONT_SAMPLES // len(alive))
+            points = np.empty((min(front * len(alive), len(marched.t)), 3), np.float32)
+            filled = tracing.front_points(
+                alive, front, origins, directions, cube, marched.t, marched.starts, marched.counts, done, points
+            )
+            found = self.field.density(parameters, points[:filled])
+            kept = tracing.advance(
+                alive, front, found, marched.starts, marched.counts, length, DEEPEST, depth, done, density
+            )
+            alive = alive[:kept]
+        return MarchedRays(marched.t, marched.starts, done), density
+
+    # -- rendering -----------------------------------------------------------------------------------------------------
+
+    def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
+        """What rays (rays, 3) see, without jitter and without derivatives; faint samples have no colour."""
+        rays, step = len(origins), self._march_step()
+        room = (rays + CHUNKS) * (self.march_steps + 2)  # enough for every ray; what is not used costs nothing
+        marched = self._march(origins, directions, np.full(rays, 0.5, np.float32), step, room)
+        seen, density = self._visible(parameters, origins, directions, marched, step)
+        distance, opacity, counts = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.int64)
+        tracing.weigh(
+            seen.t,
+            seen.starts,
+            seen.counts,
+            density,
+            step / self.cube.side,
+            LEAST_WEIGHT,
+            distance,
+            opacity,
+            counts,
+        )
+        weighty = MarchedRays(seen.t, seen.starts, counts)
+        _, _, points, samples = weighty.packed(origins, directions, self.cube, step, len(seen.t))
+        color = (1 - opacity)[:, None] * background
+        emitted = np.empty((len(points), 3), np.float32)
+        for first in range(0, len(points), VIEW_SAMPLES):  # in a fog, all of them at once would not be bounded memory
+            part = slice(first, first + VIEW_SAMPLES)
+            _, emitted[part] = self.field(parameters, points[part], directions, samples.ray_index[part])
+        tracing.add_colors(emitted, seen.starts, density, samples.starts, counts, color)
+        return Rendering(color, distance / np.maximum(opacity, 1e-10), opacity, None)

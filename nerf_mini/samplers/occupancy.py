@@ -1,0 +1,160 @@
+"""Samples where there is something: marching through a grid of cells that the field has found occupied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..cameras import Intrinsics
+from ..kernels import marching, occupancy
+from .packing import RaySamples
+
+# Every step looks at a share of the cells; more eagerly at first, when the field changes fastest.
+EAGER_STEPS, EAGER_SHARE, SHARE = 64, 16, 256
+EAGER_DECAY, DECAY = 0.95, 0.7  # of a cell's density at each look
+REFRESH = 16  # steps between decisions which cells are occupied
+OCCUPIED = (
+    5.0  # density of a cell that counts as occupied, unless the mean is lower; optical depth per side of the cube
+)
+
+
+@dataclass(frozen=True)
+class Cube:
+    """An axis-aligned cube in world coordinates."""
+
+    low: tuple[float, float, float]
+    side: float
+
+    @property
+    def array(self) -> np.ndarray:
+        """(4,) float64, for the kernels."""
+        return np.array([*self.low, self.side])
+
+
+def cube_of_cameras(poses: np.ndarray, near: float, far: float, side: float | None = None) -> Cube:
+    """The cube around what the cameras, poses (views, 4, 4), look at.
+
+    Its centre is the point nearest to all their axes; its side, where none is given, 3/4 of far - near: the usual 3 for
+    Blender's scenes.
+    """
+    axes, origins = -poses[:, :3, 2], poses[:, :3, 3]
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]  # projections that take out the axis, (views, 3, 3)
+    # a little pull to the middle of the rays decides where the axes, being parallel, do not
+    middle = np.mean(origins + 0.5 * (near + far) * axes, axis=0)
+    matrix = np.sum(across, axis=0) + 1e-3 * len(poses) * np.eye(3)
+    right = np.einsum("vij,vj->i", across, origins) + 1e-3 * len(poses) * middle
+    center = np.linalg.solve(matrix, right)
+    side = 0.75 * (far - near) if side is None else side
+    low = center - 0.5 * side
+    return Cube((float(low[0]), float(low[1]), float(low[2])), float(side))
+
+
+@dataclass
+class OccupancyGrid:
+    """Which cells of a cube are worth a look.
+
+    density (resolution,) * 3 float32: a decaying maximum of what the field said, UNSEEN (-1) where no camera looks;
+    bits and blocks: the occupied cells, as `kernels.marching` reads them; cursor (1,) int64: cells looked at so far.
+    The arrays are the whole state.
+    """
+
+    cube: Cube
+    density: np.ndarray
+    bits: np.ndarray
+    blocks: np.ndarray
+    cursor: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    @classmethod
+    def full(cls, cube: Cube, resolution: int) -> OccupancyGrid:
+        """A grid in which every cell is occupied; the resolution is a power of two and at least 8."""
+        bits = np.full((resolution, resolution, resolution // 8), 255, np.uint8)
+        blocks = np.ones((resolution // marching.BLOCK,) * 3, np.uint8)
+        return cls(cube, np.zeros((resolution,) * 3, np.float32), bits, blocks)
+
+    @property
+    def resolution(self) -> int:
+        return len(self.density)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state, by name; changed in place by `update`."""
+        return {"density": self.density, "bits": self.bits, "blocks": self.blocks, "cursor": self.cursor}
+
+    def forget_unseen(self, poses: np.ndarray, intrinsics: Intrinsics) -> None:
+        """Remove for good the cells that no camera sees, poses (views, 4, 4)."""
+        i = intrinsics
+        occupancy.mark_unseen(
+            self.density, self.cube.array, np.ascontiguousarray(poses), float(i.width), float(i.height),
+            float(i.focal_x), float(i.focal_y), float(i.center_x), float(i.center_y),
+        )  # fmt: skip
+        self.mark_occupied(-0.5)
+
+    def mark_occupied(self, threshold: float) -> None:
+        """Decide which cells are occupied: those whose density exceeds the threshold."""
+        occupancy.mark_occupied(self.density, np.float32(threshold), self.bits, self.blocks)
+
+    def update(self, density_at: Callable, step: int, rng: np.random.Generator) -> None:
+        """Look at the next cells of an endless sweep over all, and now and then decide anew which are occupied.
+
+        density_at(points (n, 3) in the unit cube, float32) -> (n,). The work is spread evenly over the steps.
+        """
+        cells = self.resolution**3
+        eager = step < EAGER_STEPS
+        count = cells // (EAGER_SHARE if eager else SHARE)
+        indices, points = np.empty(count, np.int64), np.empty((count, 3), np.float32)
+        jitter = rng.random((count, 3), np.float32)
+        occupancy.cell_points(int(self.cursor[0]), count, _STRIDE, jitter, self.resolution, indices, points)
+        found = density_at(points)
+        occupancy.update_cells(self.density.reshape(-1), indices, found, EAGER_DECAY if eager else DECAY)
+        self.cursor[0] = (self.cursor[0] + count) % cells
+        if (step + 1) % REFRESH == 0:
+            self.mark_occupied(min(occupancy.mean_density(self.density.reshape(-1)), OCCUPIED))
+
+    def march(
+        self, origins: np.ndarray, directions: np.ndarray, jitter: np.ndarray, near: float, far: float, step: float,
+        room: int,
+    ) -> MarchedRays:  # fmt: skip
+        """All samples in occupied cells, of rays (rays, 3) float32; jitter (rays,) in [0, 1) shifts a ray's lattice."""
+        rays = len(origins)
+        t = np.empty(room, np.float32)
+        starts, counts = np.empty(rays, np.int64), np.empty(rays, np.int64)
+        marching.march(
+            origins, directions, jitter, self.cube.array, near, far, step, self.bits, self.blocks, t, starts, counts
+        )
+        return MarchedRays(t, starts, counts)
+
+
+_STRIDE = 1640531527  # odd, and far from every simple fraction of a power of two
+
+
+@dataclass
+class MarchedRays:
+    """Samples of rays with gaps between: t (room,), starts and counts (rays,). A count of -1 is a ray without room."""
+
+    t: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+    def packed(
+        self, origins: np.ndarray, directions: np.ndarray, cube: Cube, step: float, budget: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, RaySamples]:
+        """The first rays that fit into a budget of samples.
+
+        Returns their indices, their directions, the samples' points in the unit cube (samples, 3), and the samples.
+        """
+        rays = np.flatnonzero(self.counts >= 0)
+        ends = np.cumsum(self.counts[rays])
+        fitting = int(np.searchsorted(ends, budget, side="right"))
+        rays, ends = rays[:fitting], ends[:fitting]
+        counts = self.counts[rays]
+        total = int(ends[-1]) if fitting else 0
+        points, t = np.empty((total, 3), np.float32), np.empty(total, np.float32)
+        ray_index, kept = np.empty(total, np.int64), np.empty((fitting, 3), np.float32)
+        marching.gather_samples(
+            origins, directions, cube.array, self.t, self.starts, self.counts, rays, ends - counts, points, t,
+            ray_index, kept,
+        )  # fmt: skip
+        delta = np.full(total, step / cube.side, np.float32)
+        return rays, kept, points, RaySamples(t, delta, ray_index, ends - counts, counts)

@@ -1,0 +1,199 @@
+"""The instant method from scene to picture: learning, the same bits, and scenes with nothing to learn."""
+
+import dataclasses
+import json
+
+import numba
+import numpy as np
+import pytest
+
+from autodiff import check_grads, value_and_grad
+from nerf_mini.checkpoint import checkpoint_files
+from nerf_mini.cli import main, parse_train
+from nerf_mini.config import PRESETS
+from nerf_mini.errors import UserError
+from nerf_mini.evaluation import evaluate_run
+from nerf_mini.fields import InstantField, truncated_exp
+from nerf_mini.ops import GridShape, InstantShape
+from nerf_mini.optimiser import adam_init, adam_update
+from nerf_mini.rendering import render_image
+from nerf_mini.run import open_run
+from nerf_mini.training import Progress, resume, start, train
+from nerf_mini.volume import Rendering, render
+
+
+def longer(config, steps, **settings):
+    training = dataclasses.replace(config.training, max_steps=steps)
+    return dataclasses.replace(config, training=training, **settings)
+
+
+def content(run):
+    """Everything in the newest checkpoint but the seconds it took."""
+    with np.load(checkpoint_files(run / "checkpoints")[-1]) as file:
+        arrays = {name: file[name].tobytes() for name in file.files if name != "meta"}
+        meta = json.loads(str(file["meta"]))
+    meta.pop("seconds")
+    return arrays, meta
+
+
+def test_it_learns_the_scene(tmp_path, blobs, tiny):
+    losses = []
+    train(
+        start(blobs, tmp_path / "run", longer(tiny, 300)), progress=Progress(step=lambda s, m: losses.append(m["loss"]))
+    )
+    assert np.mean(losses[-20:]) < 0.2 * np.mean(losses[:10])
+    result = evaluate_run(open_run(tmp_path / "run"))
+    assert result["psnr"] > 20
+
+
+def test_a_resumed_training_has_the_same_bits(tmp_path, blobs, tiny):
+    train(start(blobs, tmp_path / "straight", longer(tiny, 40)))
+    train(start(blobs, tmp_path / "cut", longer(tiny, 21)))
+    train(resume(tmp_path / "cut", longer(tiny, 40)))
+    assert content(tmp_path / "cut") == content(tmp_path / "straight")
+
+
+def test_the_number_of_threads_does_not_change_a_bit(tmp_path, blobs, tiny):
+    before = numba.get_num_threads()
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            train(start(blobs, tmp_path / str(threads), longer(tiny, 20)))
+    finally:
+        numba.set_num_threads(before)
+    assert content(tmp_path / "1") == content(tmp_path / "2")
+
+
+def test_a_checkpoint_holds_the_occupancy_grid_and_rendering_uses_it(tmp_path, blobs, tiny):
+    training = start(blobs, tmp_path / "run", longer(tiny, 40))
+    train(training)
+    run = open_run(tmp_path / "run")
+    checkpoint, _ = run.latest()
+    for name, array in training.method.state.items():
+        np.testing.assert_array_equal(checkpoint.method[name], array)
+    views = training.scene.splits["test"]
+    images = [
+        render_image(method, checkpoint.parameters, views.intrinsics, views.poses[0], "white").color
+        for method in (training.method, run.method(checkpoint))
+    ]
+    np.testing.assert_array_equal(*images)
+
+
+def test_a_view_is_what_the_differentiable_formula_gives(tmp_path, blobs, tiny):
+    training = start(blobs, tmp_path / "run", longer(tiny, 150))
+    train(training)
+    method, parameters = training.method, training.state.parameters
+    views = training.scene.splits["test"]
+    from nerf_mini.cameras import image_rays
+
+    origins, directions = image_rays(views.intrinsics, views.poses[0])
+    white = np.ones((len(origins), 3), np.float32)
+    seen = method.view(parameters, origins, directions, white)
+    marched = method._march(origins, directions, np.full(len(origins), 0.5, np.float32), method._march_step(), 10**6)
+    _, _, points, samples = marched.packed(origins, directions, method.cube, method.step, 10**6)
+
+    def field(parameters, _, directions, ray_index, noise):
+        return method.field(parameters, points, directions, ray_index, noise)
+
+    wanted = render(field, parameters, origins, directions, samples, white)
+    assert isinstance(seen, Rendering)
+    np.testing.assert_allclose(seen.color, wanted.color, atol=0.03)
+    np.testing.assert_allclose(seen.opacity, wanted.opacity, atol=1e-3)
+
+
+PICTURES = {
+    "empty": np.zeros(4, np.uint8),
+    "opaque": np.array([200, 30, 90, 255], np.uint8),
+    "half-transparent": np.array([200, 30, 90, 128], np.uint8),
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+def test_pictures_of_one_colour_train_without_error(tmp_path, tiny, painted, picture, monkeypatch):
+    monkeypatch.setattr("nerf_mini.training.COLLAPSE_AFTER", 20)
+    assert train(painted(tmp_path / "run", longer(tiny, 120), images=picture)) == "steps"
+
+
+def test_a_single_view_trains_without_error(tmp_path, tiny, painted):
+    assert train(painted(tmp_path / "run", longer(tiny, 60), views=1)) == "steps"
+
+
+def test_rays_of_a_step_adapt_to_the_budget(tmp_path, blobs, tiny):
+    rays = []
+    train(
+        start(blobs, tmp_path / "run", longer(tiny, 300)), progress=Progress(step=lambda s, m: rays.append(m["rays"]))
+    )
+    assert rays[-1] > 4 * rays[0]
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def test_truncated_exp_neither_overflows_nor_loses_its_gradient():
+    x = np.array([-100.0, 0.0, 14.0, 16.0, 1e4])
+    value, gradient = value_and_grad(lambda x: np.sum(truncated_exp(x)))(x)
+    assert np.isfinite(value) and np.all(np.isfinite(gradient)) and gradient[-1] > 1e6
+    check_grads(truncated_exp, (np.array([-2.0, 0.3, 1.5]),), order=2)
+    assert truncated_exp(np.float32([1, 2])).dtype == np.float32
+
+
+def test_the_field_has_derivatives_of_second_order():
+    field = InstantField(GridShape(2, 2, 5, 2, 3), InstantShape(encoding=4, width=6, geometry=3, color_depth=1))
+    rng = np.random.default_rng(0)
+    parameters = field.init(rng, np.float64)
+    parameters["tables"] = rng.standard_normal(parameters["tables"].shape)
+    points, directions, ray_index = rng.uniform(0.35, 0.45, (4, 3)), np.eye(3)[:2], np.array([0, 0, 1, 1])
+
+    def total(parameters, points):
+        density, color = field(parameters, points, directions, ray_index)
+        return np.sum(np.sin(density)) + np.sum(color**2)
+
+    check_grads(total, (parameters, points), order=2)
+
+
+def test_lazy_adam_leaves_alone_what_has_no_gradient():
+    rng = np.random.default_rng(0)
+    start_at = {"tables": rng.random((50, 2)), "other": rng.random(9)}
+    lazy, eager = ({k: v.copy() for k, v in start_at.items()} for _ in range(2))
+    states = adam_init(lazy), adam_init(eager)
+    config = PRESETS["default"].optimiser
+    for _ in range(3):
+        gradient = {"tables": rng.standard_normal((50, 2)), "other": rng.standard_normal(9)}
+        gradient["tables"][10:] = 0
+        adam_update(config, lazy, gradient, states[0], lazy=("tables",))
+        adam_update(config, eager, gradient, states[1])
+    np.testing.assert_allclose(lazy["tables"][:10], eager["tables"][:10], rtol=1e-12)
+    np.testing.assert_array_equal(lazy["tables"][10:], start_at["tables"][10:])
+    np.testing.assert_array_equal(lazy["other"], eager["other"])
+
+
+# -- command line ------------------------------------------------------------------------------------------------------
+
+
+def test_presets_by_method():
+    assert parse_train(["data", "--method", "instant"]).config == PRESETS["default"]
+    assert parse_train(["data", "--preset", "quick"]).config == PRESETS["quick"]
+    assert parse_train(["data", "--method", "nerf"]).config == PRESETS["small"]
+    with pytest.raises(UserError, match="--preset paper is one of the method nerf"):
+        parse_train(["data", "--method", "instant", "--preset", "paper"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--levels", "0"), ("--occupancy-resolution", "100"), ("--log2-entries", "30"), ("--samples-per-step", "5")],
+)
+def test_settings_that_make_no_sense_are_refused(options, tmp_path, blobs, capsys):
+    assert main(["train", str(blobs), "--method", "instant", "--output", str(tmp_path / "run"), *options]) == 2
+    assert options[0] in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_evaluate_and_render_from_the_command_line(tmp_path, blobs, capsys):
+    options = "--levels 2 --log2-entries 8 --finest-resolution 16 --hidden-width 16 --samples-per-step 1024"
+    options += " --march-steps 64 --occupancy-resolution 16 --max-steps 20 --base-resolution 4"
+    run = str(tmp_path / "run")
+    assert main(["train", str(blobs), "--method", "instant", "--output", run, *options.split()]) == 0
+    assert main(["eval", run]) == 0
+    assert main(["render", run, "--views", "2", "--maps"]) == 0
+    assert "training instant (default)" in capsys.readouterr().out
+    assert len(list((tmp_path / "run" / "renders" / "orbit").iterdir())) == 6
