@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that 
 
 @dataclass
 class Checkpoint:
-    """The state after `optimiser.step` steps; `seconds` is the training time so far."""
+    """The state after `optimiser.step` steps; `seconds` is the training time so far, `method` what the method keeps
+    besides the parameters."""
 
     parameters: Any
     optimiser: AdamState
     rng: np.random.Generator
     seconds: float
+    method: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
@@ -37,7 +39,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     state = checkpoint.optimiser
     meta = {"step": state.step, "seconds": checkpoint.seconds, "rng": checkpoint.rng.bit_generator.state}
     arrays = {"meta": np.array(json.dumps(meta))}
-    for prefix, tree in (("parameters", checkpoint.parameters), ("mean", state.mean), ("variance", state.variance)):
+    trees = {"parameters": checkpoint.parameters, "mean": state.mean, "variance": state.variance}
+    for prefix, tree in {**trees, "method": checkpoint.method}.items():
         arrays.update(_named(tree, prefix))
     path = folder / f"step-{state.step:07d}.npz"
     write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
@@ -46,28 +49,33 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load(path: Path, template: Any) -> Checkpoint:
-    """Read a checkpoint whose parameters have the form and shapes of `template`. Raises UserError if it is damaged."""
+def load(path: Path, template: Any, method: dict[str, np.ndarray] | None = None) -> Checkpoint:
+    """Read a checkpoint whose parameters have the form and shapes of `template`, and what the method keeps those of
+    `method`. Raises UserError if it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             parts = [_filled(template, file, prefix, path) for prefix in ("parameters", "mean", "variance")]
+            kept = _filled(method or {}, file, "method", path)
         rng = np.random.default_rng()
         rng.bit_generator.state = meta["rng"]
-        return Checkpoint(parts[0], AdamState(int(meta["step"]), parts[1], parts[2]), rng, float(meta["seconds"]))
+        optimiser = AdamState(int(meta["step"]), parts[1], parts[2])
+        return Checkpoint(parts[0], optimiser, rng, float(meta["seconds"]), kept)
     except Exception as error:  # damaged archives raise more kinds than are documented
         raise UserError(f"{path}: the checkpoint is damaged ({type(error).__name__}: {error}).") from error
 
 
-def load_latest(folder: Path, template: Any) -> tuple[Checkpoint, list[str]]:
-    """The newest checkpoint that can be read, and a message for each newer one that cannot.
+def load_latest(
+    folder: Path, template: Any, method: dict[str, np.ndarray] | None = None
+) -> tuple[Checkpoint, list[str]]:
+    """The newest checkpoint that can be read (see `load`), and a message for each newer one that cannot.
 
     Raises UserError if there is none.
     """
     problems: list[str] = []
     for path in reversed(checkpoint_files(folder)):
         try:
-            return load(path, template), problems
+            return load(path, template, method), problems
         except UserError as error:
             problems.append(str(error))
     if problems:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
-from .config import PRESETS, Config
+from .config import DEFAULT_METHOD, DEFAULT_PRESETS, PRESETS, Config
 from .errors import UserError
 
 FAILURE = 2  # exit code of a clear error
@@ -26,8 +26,10 @@ class TrainArguments:
 
     data: tyro.conf.Positional[Path]
     """Folder or file of the data set."""
-    preset: Literal["small", "paper"] = "small"
-    """small: minutes on two cores. paper: the networks and samples of the paper, hours to days."""
+    preset: Literal["quick", "default", "best", "small", "paper"] = DEFAULT_PRESETS[DEFAULT_METHOD]
+    """Of the instant method: quick, a minute on two cores; default, five; best, twenty. Of nerf: small, minutes on two
+    cores; paper, the networks and samples of the paper, hours to days. By default the method's first that takes minutes
+    (default, small)."""
     output: Path | None = None
     """Run folder; by default runs/<name of the data set>-<method>."""
     max_seconds: float | None = None
@@ -103,20 +105,24 @@ class BenchmarkArguments:
 
 def parse_train(arguments: Sequence[str]) -> TrainArguments:
     """Defaults come from the preset, or from the run that is continued; then the options given override them."""
-    preset = _value_of("--preset", arguments)
-    parsed = _parse_train(arguments, PRESETS.get(preset or "small", PRESETS["small"]))
+    preset, method = _value_of("--preset", arguments), _value_of("--method", arguments)
+    fallback = DEFAULT_PRESETS.get(method or DEFAULT_METHOD, DEFAULT_PRESETS[DEFAULT_METHOD])
+    parsed = _parse_train(arguments, PRESETS.get(preset or fallback, PRESETS[fallback]), preset or fallback)
+    of_preset = PRESETS[parsed.preset].method
+    if parsed.config.method != of_preset:
+        raise UserError(f"--preset {parsed.preset} is one of the method {of_preset}, not of {parsed.config.method}.")
     if parsed.resume and preset is None:
         from .run import open_run
 
-        parsed = _parse_train(arguments, open_run(parsed.run_folder).config)
-    if parsed.max_seconds is not None and _value_of("--max-steps", arguments) is None:
+        parsed = _parse_train(arguments, open_run(parsed.run_folder).config, parsed.preset)
+    if parsed.max_seconds is not None and not parsed.resume and _value_of("--max-steps", arguments) is None:
         training = replace(parsed.config.training, max_steps=None)
         parsed = replace(parsed, config=replace(parsed.config, training=training))
     return parsed
 
 
-def _parse_train(arguments: Sequence[str], config: Config) -> TrainArguments:
-    default = TrainArguments(data=tyro.MISSING, config=config)
+def _parse_train(arguments: Sequence[str], config: Config, preset: Any) -> TrainArguments:
+    default = TrainArguments(data=tyro.MISSING, config=config, preset=preset if preset in PRESETS else "small")
     return tyro.cli(
         TrainArguments,
         default=default,

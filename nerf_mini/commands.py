@@ -26,6 +26,8 @@ def train_command(arguments: TrainArguments) -> None:
         raise UserError(f"--max-seconds {arguments.max_seconds}: must be positive.")
     started = time.perf_counter()
     config, output = arguments.config, arguments.run_folder
+    if config.training.max_steps is None and arguments.max_seconds is None:
+        raise UserError("nothing ends this training: give --max-steps or --max-seconds.")
     if arguments.resume:
         training = resume(output, config, arguments.data, warn=_say)
         _say(f"continuing {output} from step {training.step}")
@@ -38,7 +40,11 @@ def train_command(arguments: TrainArguments) -> None:
         reason = train(training, remaining, Progress(step=line.step, message=line.message))
     if reason == "interrupted":
         _say(f"interrupted at step {training.step}, which is saved. Continue with:")
-        _say("  " + shlex.join(["nerf-mini", "train", str(arguments.data), "--output", str(output), "--resume"]))
+        again = ["nerf-mini", "train", str(arguments.data), "--output", str(output), "--resume"]
+        if config.training.max_steps is None and arguments.max_seconds is not None:
+            left = arguments.max_seconds - (time.perf_counter() - started)
+            again += ["--max-seconds", f"{max(1, left):.0f}"]
+        _say("  " + shlex.join(again))
         return
     _report_end(training)
 

@@ -67,7 +67,9 @@ def evaluate_run(
     views = scene.splits[split]
     checkpoint, warnings = run.latest()
     indices = spread_indices(len(views), max_views)
-    result = evaluate_views(run.method(), checkpoint.parameters, views, run.cameras.background, indices, report)
+    result = evaluate_views(
+        run.method(checkpoint), checkpoint.parameters, views, run.cameras.background, indices, report
+    )
     result = {"split": split, "step": checkpoint.optimiser.step, **result}
     write_json(run.path / "eval" / f"{split}.json", result)
     return {**result, "warnings": warnings}

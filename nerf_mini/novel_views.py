@@ -69,7 +69,7 @@ def render_views(
         raise UserError(f"--scale {scale}: {error}.") from error
     poses = path_poses(run, path, views)
     checkpoint, warnings = run.latest()
-    method = run.method()
+    method = run.method(checkpoint)
     images = []
     for number, pose in enumerate(poses):
         images.append(render_image(method, checkpoint.parameters, intrinsics, pose, run.cameras.background))

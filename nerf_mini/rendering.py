@@ -25,16 +25,16 @@ class RenderedImage:
 def render_image(
     method: Any, parameters: Any, intrinsics: Intrinsics, pose: np.ndarray, background: str
 ) -> RenderedImage:
-    """The fine rendering of a whole view, without jitter. A "random" background is rendered white."""
+    """A whole view as the method shows it, without jitter. A "random" background is rendered white."""
     origins, directions = image_rays(intrinsics, pose)
     color, depth, opacity = [], [], []
     for first in range(0, len(origins), CHUNK_RAYS):
         part = slice(first, first + CHUNK_RAYS)
         behind = background_color(background, len(origins[part]))
-        _, fine = method.render(parameters, origins[part], directions[part], behind)
-        color.append(fine.color)
-        depth.append(fine.depth)
-        opacity.append(fine.opacity)
+        seen = method.view(parameters, origins[part], directions[part], behind)
+        color.append(seen.color)
+        depth.append(seen.depth)
+        opacity.append(seen.opacity)
     size = intrinsics.height, intrinsics.width
     return RenderedImage(
         np.clip(np.concatenate(color), 0, 1).reshape(*size, 3),

@@ -23,7 +23,7 @@ from .checkpoint import Checkpoint, load_latest, save
 from .config import Config, from_dict, to_dict
 from .errors import UserError
 from .files import append_line, read_json, undone_on_failure, write_atomically, write_json
-from .methods import METHODS
+from .methods import METHODS, Method
 from .optimiser import adam_init
 from .scenes import Scene, load_scene
 
@@ -60,19 +60,25 @@ class Run:
     def renders(self) -> Path:
         return self.path / "renders"
 
-    def method(self) -> Any:
-        return METHODS[self.config.method](self.config, self.cameras.near, self.cameras.far)
+    def method(self, checkpoint: Checkpoint | None = None) -> Method:
+        """The method of this run, in the state that a checkpoint holds."""
+        c = self.cameras
+        method = METHODS[self.config.method].of_cameras(self.config, c.near, c.far, c.poses["train"], c.intrinsics)
+        if checkpoint is not None:
+            method.restore(checkpoint.method)
+        return method
 
     def fresh(self) -> Checkpoint:
         """The state before the first step."""
         rng = np.random.default_rng(self.config.seed)
-        parameters = self.method().init(rng)
-        return Checkpoint(parameters, adam_init(parameters), rng, 0.0)
+        method = self.method()
+        parameters = method.init(rng)
+        return Checkpoint(parameters, adam_init(parameters), rng, 0.0, method.state)
 
     def latest(self) -> tuple[Checkpoint, list[str]]:
         """The newest readable checkpoint, and warnings about unreadable ones."""
-        template = self.method().init(np.random.default_rng(0))
-        return load_latest(self.checkpoints, template)
+        method = self.method()
+        return load_latest(self.checkpoints, method.init(np.random.default_rng(0)), method.state)
 
     def scene(self, splits: tuple[str, ...], data: Path | None = None) -> Scene:
         """The data set, from where it was when training began, or from `data`. Raises UserError for another one."""

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def start(data: Path, output: Path, config: Config) -> Training:
     """A new training in a new run folder."""
     scene = read_scene(data, config)
     run = create_run(output, config, scene)
-    return Training(run, scene, run.fresh(), run.method())
+    state = run.fresh()
+    return Training(run, scene, state, run.method(state))
 
 
 def resume(output: Path, config: Config | None = None, data: Path | None = None, warn: Callable = print) -> Training:
@@ -82,7 +83,7 @@ def resume(output: Path, config: Config | None = None, data: Path | None = None,
     for warning in warnings:
         warn(f"{warning} Falling back to the checkpoint of step {state.optimiser.step}.")
     truncate_metrics(run.metrics, state.optimiser.step)
-    return Training(run, scene, state, run.method())
+    return Training(run, scene, state, run.method(state))
 
 
 def train(training: Training, max_seconds: float | None = None, progress: Progress | None = None) -> str:
@@ -115,13 +116,17 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
             if step % settings.log_every == 0:
                 append_metrics(training.run.metrics, {"step": step, "seconds": training.state.seconds, **metrics})
             if step % settings.checkpoint_every == 0:
-                save(training.run.checkpoints, training.state)
+                _save(training)
                 saved_at = step
             if step % settings.validate_every == 0:
                 validate(training, progress)
     if training.step != saved_at:
-        save(training.run.checkpoints, training.state)
+        _save(training)
     return reason
+
+
+def _save(training: Training) -> None:
+    save(training.run.checkpoints, replace(training.state, method=training.method.state))
 
 
 def train_step(training: Training, progress: float | None = None) -> dict[str, float]:
@@ -131,16 +136,19 @@ def train_step(training: Training, progress: float | None = None) -> dict[str, f
     """
     config, state = training.run.config, training.state
     settings = config.training
+    method, views = training.method, training.scene.splits["train"]
     crop = settings.crop_fraction if training.step < settings.crop_steps else 1.0
-    batch = draw_batch(training.scene.splits["train"], settings.rays, training.run.cameras.background, crop, state.rng)
-    losses, gradient = training.method.loss_and_gradient(state.parameters, batch, state.rng)
+    method.before_step(state.parameters, training.step, state.rng)
+    background = method.background_of_step(training.run.cameras.background, views.has_alpha)
+    batch = draw_batch(views, method.rays_of_step(), background, crop, state.rng)
+    losses, gradient = method.loss_and_gradient(state.parameters, batch, state.rng)
     _require_finite(training, losses["loss"], gradient)
-    _require_spread(training, losses["spread"], batch.target)
+    _require_spread(training, losses["spread"], batch.target - batch.background)
     rate = learning_rate(config.optimiser, training.step, progress)
-    adam_update(config.optimiser, state.parameters, gradient, state.optimiser, progress)
+    adam_update(config.optimiser, state.parameters, gradient, state.optimiser, progress, method.lazy)
     training.recent.append(losses["fine_loss"])
     psnr = mse_to_psnr(float(np.mean(training.recent)))
-    return {"loss": losses["loss"], "psnr": psnr, "learning_rate": rate, "rays": settings.rays}
+    return {"loss": losses["loss"], "psnr": psnr, "learning_rate": rate, "rays": len(batch.origins)}
 
 
 def validate(training: Training, progress: Progress) -> float:
@@ -170,7 +178,8 @@ def final_evaluation(training: Training, most: int = 8) -> dict[str, Any] | None
 
 def _require_finite(training: Training, loss: float, gradient: Any) -> None:
     """Stop before the update: no checkpoint ever holds a number that is not finite."""
-    if math.isfinite(loss) and all(np.isfinite(leaf).all() for leaf in tree.flatten(gradient)[0]):
+    # the sum of squares is finite where every number is, and needs no array of its own
+    if math.isfinite(loss) and all(math.isfinite(np.vdot(leaf, leaf)) for leaf in tree.flatten(gradient)[0]):
         return
     problem = "the gradient is not finite" if math.isfinite(loss) else f"the loss became {loss}"
     files = checkpoint_files(training.run.checkpoints)
@@ -181,12 +190,15 @@ def _require_finite(training: Training, loss: float, gradient: Any) -> None:
     )
 
 
-def _require_spread(training: Training, spread: float, target: np.ndarray) -> None:
-    """Stop when every ray has the same colour although the pictures have not: nothing will be learnt from there on."""
+def _require_spread(training: Training, spread: float, emitted: np.ndarray) -> None:
+    """Stop when every ray has the same colour although the pictures have not: nothing will be learnt from there on.
+
+    `emitted` (rays, 3) are the pictures' colours less the background.
+    """
     if (
         training.step < COLLAPSE_AFTER
         or spread >= COLLAPSE_SPREAD
-        or np.std(target, axis=0).max() < 10 * COLLAPSE_SPREAD
+        or np.std(emitted, axis=0).max() < 10 * COLLAPSE_SPREAD
     ):
         return
     raise UserError(

@@ -29,7 +29,7 @@ def _encode(torch: Any, x: Any, frequencies: int) -> Any:
 
 def make_network(torch: Any, shape: Any) -> Any:
     """The network as a torch module, density and colour of encoded points and directions."""
-    nn = torch.nn
+    nn: Any = torch.nn
 
     class Network(nn.Module):
         def __init__(self):

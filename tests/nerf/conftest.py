@@ -1,0 +1,101 @@
+"""Trainings small enough for a test: a scene of 16 x 16 pixels, networks of a few units."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from nerf_mini.config import Config, NetworkConfig, OptimiserConfig, SamplingConfig, TrainingConfig
+from nerf_mini.scenes.toy import make_scene
+
+TINY = Config(
+    network=NetworkConfig(depth=2, width=16, position_frequencies=3, direction_frequencies=1),
+    sampling=SamplingConfig(coarse_samples=8, fine_samples=8),
+    optimiser=OptimiserConfig(learning_rate=1e-2, final_rate=1e-3, decay_steps=200),
+    training=TrainingConfig(
+        rays=128, crop_steps=5, max_steps=20, log_every=2, checkpoint_every=8, validate_every=10
+    ),
+)  # fmt: skip
+
+# The same as options of `nerf-mini train`.
+TINY_OPTIONS = [
+    *("--depth", "2", "--width", "16", "--position-frequencies", "3", "--direction-frequencies", "1"),
+    *("--coarse-samples", "8", "--fine-samples", "8"),
+    *("--learning-rate", "1e-2", "--final-rate", "1e-3", "--decay-steps", "200"),
+    *("--rays", "128", "--crop-steps", "5", "--max-steps", "20"),
+    *("--log-every", "2", "--checkpoint-every", "8", "--validate-every", "10"),
+]
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """A function that returns a tiny configuration; keywords replace settings by name, in whatever section they are."""
+
+    def make(**settings) -> Config:
+        sections = {}
+        for section in dataclasses.fields(Config):
+            value = getattr(TINY, section.name)
+            if dataclasses.is_dataclass(value):
+                names = {f.name for f in dataclasses.fields(value)}
+                value = dataclasses.replace(value, **{k: settings.pop(k) for k in list(settings) if k in names})
+            elif section.name in settings:
+                value = settings.pop(section.name)
+            sections[section.name] = value
+        assert not settings, f"no such settings: {settings}"
+        return Config(**sections)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_options() -> list[str]:
+    """The tiny configuration as options of `nerf-mini train`."""
+    return list(TINY_OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def blobs(tmp_path_factory) -> Path:
+    """A Blender-style folder: 10 training, 1 validation and 2 test views of 16 x 16 pixels. Not to be written to."""
+    return make_scene("blobs", tmp_path_factory.mktemp("scenes") / "blobs", size=16, views=10)
+
+
+@pytest.fixture
+def own_blobs(blobs, tmp_path) -> Path:
+    """A copy of the scene that a test may damage."""
+    return Path(shutil.copytree(blobs, tmp_path / "scene"))
+
+
+def trained_run(path: Path, scene: Path, config: Config) -> Path:
+    from nerf_mini.training import start, train
+
+    train(start(scene, path, config))
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory, blobs, tiny_config) -> Path:
+    """A finished tiny training of 20 steps, with checkpoints of the steps 16 and 20. Not to be written to."""
+    return trained_run(tmp_path_factory.mktemp("runs") / "tiny", blobs, tiny_config())
+
+
+@pytest.fixture
+def own_run(run_folder, tmp_path) -> Path:
+    """A copy of the run that a test may damage or write into."""
+    return Path(shutil.copytree(run_folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(2020)
+
+
+@pytest.fixture
+def one_thread():
+    """Kernels on one thread: thousands of tiny calls are faster without waking a second one."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)

@@ -1,0 +1,222 @@
+"""The command line, end to end, and each verb's promises."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PIL import Image
+
+import nerf_mini.cli as cli
+from nerf_mini import __version__
+from nerf_mini.cli import VERBS, main, parse_train
+from nerf_mini.config import PRESETS
+from nerf_mini.evaluation import target_image
+from nerf_mini.images import read_image, to_uint8
+from nerf_mini.rendering import render_image
+from nerf_mini.run import open_run
+from nerf_mini.scenes import load_scene
+
+ROOT = Path(__file__).parents[2]
+
+
+def ok(*arguments) -> None:
+    assert main([str(argument) for argument in arguments]) == 0
+
+
+def exit_code(*arguments) -> int:
+    with pytest.raises(SystemExit) as exit:
+        main([str(argument) for argument in arguments])
+    return exit.value.code
+
+
+# -- from nothing to novel views ---------------------------------------------------------------------------------------
+
+
+def test_scene_train_eval_render(tmp_path, tiny_options, capsys):
+    scene, run, film = tmp_path / "shapes", tmp_path / "run", tmp_path / "orbit.gif"
+    ok("scene", "shapes", "--output", scene, "--size", 8, "--views", 5)
+    ok("train", scene, "--output", run, *tiny_options)
+    ok("eval", run)
+    ok("render", run, "--views", 3, "--output", film)
+    printed = capsys.readouterr()
+    for promised in ("made: ", "run folder: ", "finished at step 20", "test PSNR ", "test: PSNR ", "rendered step 20"):
+        assert promised in printed.out
+    for promised in ("loss ", "PSNR ", " dB", "rays/s"):
+        assert promised in printed.err, "the progress line"
+    assert json.loads((run / "eval" / "test.json").read_text())["views"]
+    assert Image.open(film).n_frames == 3
+
+
+def test_a_run_is_named_after_its_data_set_and_resumes_by_the_data_set_alone(
+    own_blobs, tmp_path, tiny_options, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ok("train", own_blobs, *tiny_options, "--max-steps", "3")
+    run = tmp_path / "runs" / "scene-nerf"
+    assert (run / "checkpoints" / "step-0000003.npz").exists()
+    ok("train", own_blobs, "--resume", "--max-steps", "6")
+    assert (run / "checkpoints" / "step-0000006.npz").exists()
+
+
+# -- eval --------------------------------------------------------------------------------------------------------------
+
+
+def test_eval_writes_figures_that_the_pictures_bear_out(own_run, capsys):
+    ok("eval", own_run)
+    result = json.loads((own_run / "eval" / "test.json").read_text())
+    assert {"psnr", "ssim", "views", "seconds_per_view"} <= result.keys()
+    assert result["split"] == "test" and result["step"] == 20 and result["seconds_per_view"] > 0
+    assert [view["name"] for view in result["views"]] == ["r_000", "r_001"]
+    run = open_run(own_run)
+    views, (state, _) = run.scene(("train", "test")).splits["test"], run.latest()
+    for index, row in enumerate(result["views"]):
+        image = render_image(run.method(), state.parameters, views.intrinsics, views.poses[index], "white").color
+        mse = np.mean((image.astype(np.float64) - target_image(views, index, "white")) ** 2)
+        assert row["psnr"] == pytest.approx(-10 * np.log10(mse))
+        assert -1 <= row["ssim"] <= 1
+    for key in ("psnr", "ssim"):
+        assert result[key] == pytest.approx(np.mean([view[key] for view in result["views"]]))
+    printed = capsys.readouterr().out
+    assert f"test: PSNR {result['psnr']:.2f} dB, SSIM {result['ssim']:.4f}, mean of 2 views at step 20" in printed
+
+
+def test_eval_of_other_splits_and_fewer_views(own_run):
+    ok("eval", own_run, "--split", "train", "--max-views", 3)
+    views = json.loads((own_run / "eval" / "train.json").read_text())["views"]
+    assert [view["name"] for view in views] == ["r_000", "r_004", "r_009"], "evenly spread"
+    ok("eval", own_run, "--split", "val")
+    assert len(json.loads((own_run / "eval" / "val.json").read_text())["views"]) == 1
+
+
+# -- render ------------------------------------------------------------------------------------------------------------
+
+
+def test_render_writes_pictures_of_the_test_cameras_with_maps(own_run):
+    ok("render", own_run, "--path", "test", "--maps")
+    folder = own_run / "renders" / "test"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        f"{kind}_{number:03d}.png" for kind in ("color", "depth", "opacity") for number in range(2)
+    ]
+    run = open_run(own_run)
+    state, _ = run.latest()
+    for number in range(2):
+        pose = run.cameras.poses["test"][number]
+        image = render_image(run.method(), state.parameters, run.cameras.intrinsics, pose, "white")
+        np.testing.assert_array_equal(read_image(folder / f"color_{number:03d}.png"), to_uint8(image.color))
+        opacity = iio.imread(folder / f"opacity_{number:03d}.png")
+        assert opacity.shape[:2] == (16, 16)
+        grey = opacity if opacity.ndim == 2 else opacity[..., 0]
+        np.testing.assert_array_equal(grey, to_uint8(np.clip(image.opacity, 0, 1)))
+
+
+@pytest.mark.parametrize("path", ["orbit", "spiral"])
+def test_render_writes_a_looping_gif_of_as_many_frames_as_views(own_run, path):
+    film = own_run / "films" / "film.gif"
+    ok("render", own_run, "--path", path, "--views", 4, "--scale", 1.5, "--maps", "--output", film)
+    with Image.open(film) as gif:
+        assert gif.n_frames == 4 and gif.size == (24, 24) and gif.info["loop"] == 0
+        assert gif.info["duration"] == pytest.approx(1000 / 15, abs=10)
+    for name in ("film_depth.gif", "film_opacity.gif"):  # equal frames of which may have become one
+        assert iio.imread(film.with_name(name)).shape[1:3] == (24, 24)
+    assert len(list(film.parent.iterdir())) == 3
+
+
+def test_render_writes_mp4_with_the_extra(own_run):
+    pytest.importorskip("imageio_ffmpeg")
+    film = own_run / "film.mp4"
+    ok("render", own_run, "--views", 3, "--scale", 2.0625, "--output", film)  # 33 pixels: an odd size
+    frames = iio.imread(film)
+    assert frames.shape == (3, 34, 34, 3)
+
+
+def test_mp4_without_the_extra_names_it_before_any_work(own_run, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # makes the import fail
+    assert main(["render", str(own_run), "--output", str(own_run / "film.mp4")]) == 2
+    assert 'pip install "nerf-mini[video]"' in capsys.readouterr().err
+    assert not (own_run / "film.mp4").exists()
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags"),
+    [
+        (
+            "train",
+            ["--method", "--preset", "--output", "--max-steps", "--max-seconds", "--seed", "--resume", "--downscale"],
+        ),
+        ("eval", ["--split", "--max-views", "--data"]),
+        ("render", ["--path", "orbit", "spiral", "test", "--views", "--scale", "--output", "--maps"]),
+        ("scene", ["--output", "--size", "--views", "--seed"]),
+    ],
+)
+def test_help_of_a_verb_lists_its_options(verb, flags, capsys):
+    assert exit_code(verb, "--help") == 0
+    printed = capsys.readouterr().out
+    assert all(flag in printed for flag in flags)
+
+
+def test_help_lists_the_verbs_and_needs_no_compiler(capsys):
+    ok("--help")
+    printed = capsys.readouterr().out
+    assert all(f"\n  {verb} " in printed for verb in VERBS)
+    ok("--version")
+    assert capsys.readouterr().out.strip() == f"nerf-mini {__version__}"
+    code = (
+        "import sys; from nerf_mini.cli import main; main(['--help'])\n"
+        "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
+        "slow = {'numba', 'llvmlite', 'imageio', 'PIL'} & set(sys.modules); sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
+
+
+def test_every_setting_is_an_option(tiny_config, tiny_options):
+    assert parse_train(["data", *tiny_options]).config == tiny_config()
+
+
+def test_the_paper_preset_is_the_papers():
+    """8 layers of 256, skip after 5, 64 + 128 samples, encodings of 10 and 4; and single options still override it."""
+    config = parse_train(["data", "--preset", "paper"]).config
+    assert config == PRESETS["paper"]
+    network, sampling = config.network, config.sampling
+    assert (network.depth, network.width, network.skip) == (8, 256, 5)
+    assert (network.position_frequencies, network.direction_frequencies) == (10, 4)
+    assert (sampling.coarse_samples, sampling.fine_samples, network.density_activation) == (64, 128, "relu")
+    assert (config.optimiser.learning_rate, config.optimiser.final_rate) == (5e-4, 5e-5)
+    other = parse_train(["data", "--preset=paper", "--width", "128", "--skip", "None"]).config
+    assert (other.network.width, other.network.skip, other.network.depth) == (128, None, 8)
+
+
+@pytest.mark.parametrize(
+    ("script", "verb"), [("train", "train"), ("render", "render"), ("evaluate", "eval"), ("make_scene", "scene")]
+)
+def test_the_scripts_are_the_verbs(script, verb, monkeypatch):
+    called = []
+    monkeypatch.setattr(cli, "main", lambda arguments: called.append(arguments) or 7)
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", "here", "--seed", "3"])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(str(ROOT / "scripts" / f"{script}.py"), run_name="__main__")
+    assert exit.value.code == 7
+    assert called == [[verb, "here", "--seed", "3"]]
+
+
+def test_the_module_is_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["nerf_mini", "--version"])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_module("nerf_mini", run_name="__main__")
+    assert exit.value.code == 0 and __version__ in capsys.readouterr().out
+
+
+def test_the_set_in_the_repository_is_ready_to_train_on():
+    """data/shapes: under 3 MB, all splits, 100 x 100 pixels."""
+    folder = ROOT / "data" / "shapes"
+    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 3e6
+    scene = load_scene(folder)
+    assert set(scene.splits) == {"train", "val", "test"}
+    assert all((v.intrinsics.width, v.intrinsics.height) == (100, 100) for v in scene.splits.values())

@@ -1,0 +1,93 @@
+"""A picture does not depend on how it was computed, and a smaller one shows the same view."""
+
+import numba
+import numpy as np
+import pytest
+
+import nerf_mini.rendering as rendering
+from nerf_mini.cameras import Intrinsics, camera_rays
+from nerf_mini.cli import main
+from nerf_mini.images import read_image
+from nerf_mini.rendering import RenderedImage, depth_picture, render_image
+from nerf_mini.run import open_run
+
+
+@pytest.fixture(scope="module")
+def render(run_folder):
+    """A function that renders the first test view, by default as the run's own camera sees it."""
+    run = open_run(run_folder)
+    method, parameters = run.method(), run.latest()[0].parameters
+    parameters["fine"]["density"]["bias"] += 2  # denser than 20 steps of training make it
+
+    def view(intrinsics=run.cameras.intrinsics, background="white"):
+        return render_image(method, parameters, intrinsics, run.cameras.poses["test"][0], background)
+
+    view.run, view.method, view.parameters = run, method, parameters
+    return view
+
+
+def assert_same_bits(first, second):
+    for a, b in zip(
+        (first.color, first.depth, first.opacity), (second.color, second.depth, second.opacity), strict=True
+    ):
+        assert a.dtype == b.dtype == np.float32 and a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 128, 255])
+def test_the_size_of_chunks_changes_no_bit(render, monkeypatch, chunk, one_thread):
+    whole = render()
+    assert np.std(whole.color) > 0.01, "there should be something to see"
+    monkeypatch.setattr(rendering, "CHUNK_RAYS", chunk)
+    assert_same_bits(render(), whole)
+
+
+def test_the_number_of_threads_changes_no_bit(render):
+    before, pictures = numba.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            pictures.append(render())
+    finally:
+        numba.set_num_threads(before)
+    assert_same_bits(*pictures)
+
+
+def test_what_a_rendering_holds(render):
+    image = render()
+    assert image.color.shape == (16, 16, 3) and image.depth.shape == image.opacity.shape == (16, 16)
+    assert image.color.min() >= 0 and image.color.max() <= 1
+    assert image.opacity.min() >= 0 and image.opacity.max() <= 1 + 1e-6
+    hit = image.opacity > 0.5
+    assert hit.any() and np.all((image.depth[hit] >= 2) & (image.depth[hit] <= 6))
+
+
+def test_the_background_is_seen_through_what_is_not_opaque(render):
+    """white - black = 1 - opacity in every channel; "random" is rendered white."""
+    white, black = render(), render(background="black")
+    through = np.repeat(1 - white.opacity[..., None], 3, axis=2)
+    np.testing.assert_allclose(white.color - black.color, through, atol=1e-5)
+    assert_same_bits(render(background="random"), white)
+
+
+def test_half_the_size_is_the_same_view_through_half_the_camera(render):
+    """Width, height, focal lengths and centre are halved; a pixel looks through the middle of four full-size ones."""
+    full = render.run.cameras.intrinsics
+    half = full.scaled(0.5)
+    assert half == Intrinsics(8, 8, full.focal_x / 2, full.focal_y / 2, full.center_x / 2, full.center_y / 2)
+    rows, columns = np.divmod(np.arange(64), 8)
+    origins, directions = camera_rays(full, render.run.cameras.poses["test"][0], 2 * columns + 0.5, 2 * rows + 0.5)
+    _, fine = render.method.render(render.parameters, origins, directions, np.ones((64, 3), np.float32))
+    np.testing.assert_allclose(render(half).color.reshape(-1, 3), np.clip(fine.color, 0, 1), atol=1e-4)
+
+
+def test_the_scale_option_halves_and_doubles_pictures(own_run):
+    for scale, size in ((0.5, 8), (2, 32)):
+        output = own_run / f"scale-{scale}"
+        assert main(["render", str(own_run), "--views", "1", "--scale", str(scale), "--output", str(output)]) == 0
+        assert read_image(output / "color_000.png").shape == (size, size, 3)
+
+
+def test_depth_pictures_are_bright_near_and_dark_far_or_empty():
+    depth, opacity = np.array([[2.0, 4.0, 6.0, 1.0, 3.0]]), np.array([[1.0, 1, 1, 1, 0.2]])
+    image = RenderedImage(np.zeros((1, 5, 3)), depth, opacity)
+    np.testing.assert_array_equal(depth_picture(image, 2.0, 6.0), [[1, 0.5, 0, 1, 0]])
