@@ -43,6 +43,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     for prefix, tree in {**trees, "method": checkpoint.method}.items():
         arrays.update(_named(tree, prefix))
     path = folder / f"step-{state.step:07d}.npz"
+    for left in folder.glob(".step-*.tmp"):  # by a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     for old in checkpoint_files(folder)[:-KEPT]:
         old.unlink()

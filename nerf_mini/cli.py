@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -24,15 +24,15 @@ class TrainArguments:
     recognised. The result is a run folder with configuration, metrics, checkpoints and pictures.
     """
 
-    data: tyro.conf.Positional[Path]
+    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")]
     """Folder or file of the data set."""
     preset: Literal["quick", "default", "best", "small", "paper"] = DEFAULT_PRESETS[DEFAULT_METHOD]
     """Of the instant method: quick, a minute on two cores; default, five; best, twenty. Of nerf: small, minutes on two
     cores; paper, the networks and samples of the paper, hours to days. By default the method's first that takes minutes
     (default, small)."""
-    output: Path | None = None
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Run folder; by default runs/<name of the data set>-<method>."""
-    max_seconds: float | None = None
+    max_seconds: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
     """Stop after this time, compilation included; without --max-steps the learning rate decays over it."""
     resume: bool = False
     """Continue the run in --output."""
@@ -47,13 +47,13 @@ class TrainArguments:
 class EvalArguments:
     """PSNR and SSIM of a run on held-out views; writes RUN/eval/<split>.json."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     split: Literal["train", "val", "test"] = "test"
     """Which views."""
-    max_views: int | None = None
+    max_views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """At most this many views, evenly spread; by default all."""
-    data: Path | None = None
+    data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Where the data set is, if it has moved."""
 
 
@@ -61,15 +61,15 @@ class EvalArguments:
 class RenderArguments:
     """Render novel views of a run, as PNG files, GIF or MP4."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     path: Literal["orbit", "spiral", "test"] = "orbit"
     """orbit and spiral circle what the training cameras look at; test repeats the test cameras."""
-    views: int | None = None
+    views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """How many views; by default 40, or all test cameras."""
     scale: float = 1.0
     """Multiplies width and height."""
-    output: Path | None = None
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Folder for PNG files, or a file that ends in .gif or .mp4; by default RUN/renders/<path>."""
     maps: bool = False
     """Write depth and opacity maps too."""
@@ -79,9 +79,9 @@ class RenderArguments:
 class SceneArguments:
     """Make a synthetic data set: ray traced views of an analytic scene, as a Blender-style folder."""
 
-    name: tyro.conf.Positional[str]
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Name of the scene; a wrong one lists the known ones."""
-    output: Path
+    output: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder to make."""
     size: int = 100
     """Width and height of the pictures, in pixels."""
@@ -97,7 +97,7 @@ class BenchmarkArguments:
 
     peer: Literal["torch"] | None = None
     """Measure the same steps in PyTorch too, taking turns."""
-    json: Path | None = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the figures to this file, as a list of records."""
     rounds: int = 5
     """Timings per figure; the median counts."""
@@ -114,7 +114,8 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
     if parsed.resume and preset is None:
         from .run import open_run
 
-        parsed = _parse_train(arguments, open_run(parsed.run_folder).config, parsed.preset)
+        config = open_run(_folder_to_resume(parsed, method)).config
+        parsed = _parse_train(arguments, config, parsed.preset)
     if parsed.max_seconds is not None and not parsed.resume and _value_of("--max-steps", arguments) is None:
         training = replace(parsed.config.training, max_steps=None)
         parsed = replace(parsed, config=replace(parsed.config, training=training))
@@ -122,7 +123,8 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
 
 
 def _parse_train(arguments: Sequence[str], config: Config, preset: Any) -> TrainArguments:
-    default = TrainArguments(data=tyro.MISSING, config=config, preset=preset if preset in PRESETS else "small")
+    preset = preset if preset in PRESETS else DEFAULT_PRESETS[DEFAULT_METHOD]  # tyro names the choices
+    default = TrainArguments(data=tyro.MISSING, config=config, preset=preset)
     return tyro.cli(
         TrainArguments,
         default=default,
@@ -130,6 +132,13 @@ def _parse_train(arguments: Sequence[str], config: Config, preset: Any) -> Train
         prog="nerf-mini train",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+
+
+def _folder_to_resume(parsed: TrainArguments, method: str | None) -> Path:
+    """The run folder; without --output and --method, that of another method where the default one has none."""
+    of_methods = [replace(parsed, config=PRESETS[preset]).run_folder for preset in DEFAULT_PRESETS.values()]
+    folders = [folder for folder in of_methods if folder.exists()]
+    return folders[0] if method is None and len(folders) == 1 else parsed.run_folder
 
 
 def _value_of(flag: str, arguments: Sequence[str]) -> str | None:

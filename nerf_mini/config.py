@@ -55,6 +55,9 @@ class NetworkConfig:
 class SamplingConfig:
     """Samples along a ray."""
 
+    sampler: Literal["hierarchical", "occupancy"] = "hierarchical"
+    """Of the method nerf. hierarchical: coarse samples, then fine ones where they saw something, with two networks, as
+    in the paper; occupancy: one network, sampled where an occupancy grid says that something is."""
     coarse_samples: int = 32
     """Stratified samples of the coarse pass."""
     fine_samples: int = 32
@@ -65,7 +68,7 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class InstantConfig:
-    """The instant method: hash grid, small network, occupancy grid."""
+    """The field of the instant method: a hash grid and a small network."""
 
     levels: int = 8
     """Grids of growing resolution."""
@@ -81,6 +84,12 @@ class InstantConfig:
     """Units per layer of the small network."""
     color_layers: int = 1
     """Hidden layers between density and colour."""
+
+
+@dataclass(frozen=True)
+class OccupancyConfig:
+    """Sampling by an occupancy grid in a cube around the scene: of the method instant, and of --sampler occupancy."""
+
     samples_per_step: int = 32768
     """Samples of a training step; as many rays are drawn as give that many."""
     march_steps: int = 1024
@@ -115,6 +124,8 @@ class TrainingConfig:
 
     rays: int = 256
     """Rays per step."""
+    distortion: float = 0.0
+    """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022)."""
     crop_steps: int = 400
     """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
     crop_fraction: float = 0.5
@@ -137,12 +148,16 @@ class Config:
     method: Literal["nerf", "instant"] = "nerf"
     """nerf: coarse and fine networks with hierarchical sampling, as in the paper. instant: a hash grid with a small
     network, sampled where an occupancy grid says that something is."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the factors in the networks' products; sums and parameters are float32. auto: bfloat16 where the CPU has
+    instructions for it."""
     seed: int = 0
     """Of the one random number generator behind initial weights, batches and samples."""
     scene: SceneConfig = field(default_factory=SceneConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     instant: InstantConfig = field(default_factory=InstantConfig)
+    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -151,13 +166,14 @@ class Config:
 
 
 PRESETS: dict[str, Config] = {}
-DEFAULT_METHOD: Literal["nerf", "instant"] = "nerf"
+DEFAULT_METHOD: Literal["nerf", "instant"] = "instant"
 DEFAULT_PRESETS: dict[str, Literal["small", "default"]] = {"nerf": "small", "instant": "default"}  # by method
 
 
 def check(config: Config) -> None:
     """Raise a UserError that names the first setting that makes no sense."""
     n, s, i, o, t = config.network, config.sampling, config.instant, config.optimiser, config.training
+    grid = config.occupancy
     for name, value, least in (
         ("downscale", config.scene.downscale, 1),
         ("depth", n.depth, 1),
@@ -167,15 +183,16 @@ def check(config: Config) -> None:
         ("coarse-samples", s.coarse_samples, 3),
         ("fine-samples", s.fine_samples, 1),
         ("density-noise", s.density_noise, 0),
+        ("distortion", t.distortion, 0),
         ("levels", i.levels, 1),
         ("log2-entries", i.log2_entries, 1),
         ("base-resolution", i.base_resolution, 1),
         ("finest-resolution", i.finest_resolution, i.base_resolution),
         ("hidden-width", i.hidden_width, 1),
         ("color-layers", i.color_layers, 1),
-        ("samples-per-step", i.samples_per_step, 8 * i.march_steps),
-        ("march-steps", i.march_steps, 1),
-        ("occupancy-resolution", i.occupancy_resolution, 8),
+        ("samples-per-step", grid.samples_per_step, 8 * grid.march_steps),
+        ("march-steps", grid.march_steps, 1),
+        ("occupancy-resolution", grid.occupancy_resolution, 8),
         ("decay-steps", o.decay_steps, 1),
         ("rays", t.rays, 1),
         ("crop-steps", t.crop_steps, 0),
@@ -189,7 +206,7 @@ def check(config: Config) -> None:
             raise UserError(f"--{name} {value}: must be at least {least} and finite")
     for name, number in (
         ("scale", n.scale),
-        ("cube-side", 1.0 if i.cube_side is None else i.cube_side),
+        ("cube-side", 1.0 if grid.cube_side is None else grid.cube_side),
         ("learning-rate", o.learning_rate),
         ("final-rate", o.final_rate),
         ("epsilon", o.epsilon),
@@ -204,8 +221,9 @@ def check(config: Config) -> None:
         raise UserError(f"--skip {n.skip}: must lie between 1 and depth - 1 = {n.depth - 1}")
     if i.log2_entries > 24 or i.finest_resolution >= 2**20:
         raise UserError("--log2-entries must be at most 24, and --finest-resolution less than 2^20")
-    if i.occupancy_resolution & (i.occupancy_resolution - 1) or i.occupancy_resolution > 512:
-        raise UserError(f"--occupancy-resolution {i.occupancy_resolution}: must be a power of two, at most 512")
+    cells = grid.occupancy_resolution
+    if cells & (cells - 1) or cells > 512:
+        raise UserError(f"--occupancy-resolution {cells}: must be a power of two, at most 512")
     if t.crop_fraction > 1:
         raise UserError(f"--crop-fraction {t.crop_fraction}: must be at most 1")
 

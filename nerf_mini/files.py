@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -71,9 +72,22 @@ def _explain(path: Path, error: OSError) -> str:
     return f"{path}: cannot be written ({error.strerror or error})."
 
 
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON, which knows no infinity: a number that is not finite, such as the PSNR of equal pictures, becomes null."""
+
+    def finite(value):
+        if isinstance(value, dict):
+            return {key: finite(member) for key, member in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(member) for member in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Indented JSON, written atomically."""
-    text = json.dumps(value, indent=2) + "\n"
+    text = to_json(value, indent=2) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 

@@ -22,8 +22,8 @@ from .cameras import Intrinsics
 from .checkpoint import Checkpoint, load_latest, save
 from .config import Config, from_dict, to_dict
 from .errors import UserError
-from .files import append_line, read_json, undone_on_failure, write_atomically, write_json
-from .methods import METHODS, Method
+from .files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
+from .methods import Method, make_method
 from .optimiser import adam_init
 from .scenes import Scene, load_scene
 
@@ -63,7 +63,7 @@ class Run:
     def method(self, checkpoint: Checkpoint | None = None) -> Method:
         """The method of this run, in the state that a checkpoint holds."""
         c = self.cameras
-        method = METHODS[self.config.method].of_cameras(self.config, c.near, c.far, c.poses["train"], c.intrinsics)
+        method = make_method(self.config, c.near, c.far, c.poses["train"], c.intrinsics)
         if checkpoint is not None:
             method.restore(checkpoint.method)
         return method
@@ -131,7 +131,7 @@ def open_run(path: Path) -> Run:
 
 def append_metrics(path: Path, entry: dict[str, Any]) -> None:
     """Add one line of JSON."""
-    append_line(path, json.dumps(entry))
+    append_line(path, to_json(entry))
 
 
 def truncate_metrics(path: Path, step: int) -> None:

@@ -14,7 +14,7 @@ from .samplers import RaySamples
 
 @dataclass(frozen=True)
 class Rendering:
-    """What a batch of rays sees: color (rays, 3), depth and opacity (rays,), and the samples' weights (samples,).
+    """What a batch of rays sees: color (rays, 3), depth and opacity (rays,), the samples and their weights (samples,).
 
     The depth is the mean distance sum(w t) / sum(w); 0 where the ray hits nothing.
     """
@@ -22,7 +22,8 @@ class Rendering:
     color: Any
     depth: Any
     opacity: Any
-    weights: Any
+    weights: Any = None
+    samples: Any = None
 
 
 def render(
@@ -48,4 +49,4 @@ def render(
     depth = distance / np.maximum(opacity, 1e-10)
     if background is not None:
         color = color + (1 - opacity)[:, None] * background
-    return Rendering(color, depth, opacity, weights)
+    return Rendering(color, depth, opacity, weights, samples)

@@ -45,7 +45,7 @@ def main(name: str, implementation: str, precision: str) -> None:
 
         step = TorchStep(workload, precision)
     else:
-        step = OwnStep(workload)
+        step = OwnStep(workload, "bfloat16" if precision == "bfloat16" else "float32")
     for _ in range(3):
         step()
     print(peak_rss_mb())

@@ -11,13 +11,13 @@ from numba import get_num_threads, njit, prange, set_num_threads
 from autodiff import vjp
 
 from ..cameras import Intrinsics, look_at
-from ..kernels.matmul import matmul_add
-from ..ops import composite, encode, network, parameter_shapes, sample_histogram
+from ..kernels.matmul import matmul
+from ..ops import activate, composite, encode, network, parameter_shapes, sample_histogram
 from ..optimiser import adam_init, adam_update
 from ..rendering import render_image
 from ..samplers import fine_samples, pack, stratified_samples
 from .timing import interleaved, once
-from .workloads import FAR, NEAR, OwnStep, Workload, multiplications, network_shape
+from .workloads import FAR, NEAR, OwnStep, Precision, Workload, multiplications, network_shape
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,21 @@ class Part:
 def _products(a, b, c, rows, columns, depth, repeats):
     """Products of matrices that stay in cache, one stack of them per thread."""
     for part in prange(a.shape[0]):
+        floor = c.dtype.type(-np.inf)
         for _ in range(repeats):
-            matmul_add(a[part], 0, depth, 1, b, 0, columns, c[part], 0, columns, rows, columns, depth)
+            matmul(a[part], 0, depth, 1, b, 0, c[part], 0, columns, c[part], 0, columns, rows, columns, depth, floor)
 
 
-def arithmetic_ceiling() -> float:
-    """GFLOP/s of float32 products that stay in cache, on all threads."""
+def arithmetic_ceiling(precision: Precision) -> float:
+    """GFLOP/s of products that stay in cache, on all threads."""
     parts, rows, columns, depth, repeats = 2 * get_num_threads(), 128, 64, 256, 200
     rng = np.random.default_rng(0)
-    a = rng.random((parts, rows * depth), np.float32)
-    b, c = rng.random(depth * columns, np.float32), np.zeros((parts, rows * columns), np.float32)
+    a, b = rng.random((parts, rows * depth), np.float32), rng.random(depth * columns, np.float32)
+    c = np.zeros((parts, rows * columns), np.float32)
+    if precision == "bfloat16":  # the same bits as words of two numbers: half as many
+        a, b, depth, repeats = a.view(np.uint32), b.view(np.uint32), depth // 2, 2 * repeats
     seconds = interleaved({"": lambda: _products(a, b, c, rows, columns, depth, repeats)}, 7)[""]
-    return 2e-9 * parts * rows * columns * depth * repeats / seconds
+    return (4e-9 if precision == "bfloat16" else 2e-9) * parts * rows * columns * depth * repeats / seconds
 
 
 @njit(parallel=True, cache=True)
@@ -61,9 +64,10 @@ def bandwidth_ceiling() -> float:
     return 2e-9 * source.nbytes / interleaved({"": lambda: _copy(source, target)}, 5)[""]
 
 
-def parts_of(workload: Workload) -> list[Part]:
+def parts_of(workload: Workload, precision: Precision) -> list[Part]:
     """The kernels of one training step, with the arguments that they have there."""
-    step = OwnStep(workload)
+    step = OwnStep(workload, precision)
+    bfloat16 = precision == "bfloat16"
     config, rng = step.config, np.random.default_rng(0)
     samples = workload.rays * (workload.coarse_samples + workload.fine_samples)
     flops = 2e-9 * samples * multiplications(config)
@@ -72,7 +76,9 @@ def parts_of(workload: Workload) -> list[Part]:
     packed = pack(t, FAR)
     points = packed.points(step.batch.origins, step.batch.directions)
     parameters = step.parameters["fine"]
-    _, network_pullback = vjp(lambda p: network(points, step.batch.directions, packed.ray_index, p, shape), parameters)
+    _, network_pullback = vjp(
+        lambda p: network(points, step.batch.directions, packed.ray_index, p, shape, bfloat16), parameters
+    )
     g_raw = rng.standard_normal((samples, 4), np.float32)
 
     density, color = rng.random(samples, np.float32), rng.random((samples, 3), np.float32)
@@ -87,11 +93,15 @@ def parts_of(workload: Workload) -> list[Part]:
     size = sum(i * o + o for i, o in parameter_shapes(shape).values())
     sample_bytes = 4e-9 * samples
     encoded_bytes = sample_bytes * (3 + shape.position_width)
+    raw = rng.standard_normal((samples, 4), np.float32)
+    activated, activation_pullback = vjp(lambda raw: activate(raw, "softplus"), raw)
     return [
         Part("network forward", "GFLOP", flops, lambda: network(
-            points, step.batch.directions, packed.ray_index, parameters, shape)),
+            points, step.batch.directions, packed.ray_index, parameters, shape, bfloat16)),
         Part("network backward", "GFLOP", 2 * flops, lambda: network_pullback(g_raw)),
         Part("encoding alone", "GB", encoded_bytes, lambda: encode(points, shape.position_frequencies, identity=True)),
+        Part("activations forward", "GB", 8 * sample_bytes, lambda: activate(raw, "softplus")),
+        Part("activations backward", "GB", 16 * sample_bytes, lambda: activation_pullback(activated)),
         Part("compositing forward", "GB", 8 * sample_bytes, lambda: composite(
             density, color, packed.t, packed.delta, packed.starts, packed.counts)),
         Part("compositing backward", "GB", 13 * sample_bytes, lambda: composite_pullback(outputs)),
@@ -106,9 +116,9 @@ def parts_of(workload: Workload) -> list[Part]:
     ]  # fmt: skip
 
 
-def thread_scaling(workload: Workload) -> dict[int, float]:
+def thread_scaling(workload: Workload, precision: Precision) -> dict[int, float]:
     """Median seconds of a step for 1, 2, ... threads."""
-    step, most = OwnStep(workload), get_num_threads()
+    step, most = OwnStep(workload, precision), get_num_threads()
     seconds = {}
     for threads in sorted({1, 2, most}):
         if threads <= most:
@@ -118,9 +128,9 @@ def thread_scaling(workload: Workload) -> dict[int, float]:
     return seconds
 
 
-def render_seconds(workload: Workload, size: int = 200) -> float:
+def render_seconds(workload: Workload, precision: Precision, size: int = 200) -> float:
     """Seconds for one view of size x size pixels with the workload's networks."""
-    step = OwnStep(workload)
+    step = OwnStep(workload, precision)
     intrinsics = Intrinsics.from_field_of_view(size, size, 0.69)
     pose = look_at((0.0, -4.0, 1.0), (0.0, 0.0, 0.0))
 

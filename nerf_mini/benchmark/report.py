@@ -13,7 +13,7 @@ from ..files import write_json
 from .memory import measure_step
 from .parts import arithmetic_ceiling, bandwidth_ceiling, parts_of, render_seconds, thread_scaling
 from .timing import interleaved
-from .workloads import WORKLOADS, OwnStep, Workload
+from .workloads import PRECISIONS, WORKLOADS, OwnStep, Precision, Workload
 
 Say = Callable[[str], None]
 
@@ -26,18 +26,19 @@ def benchmark(
         from .torch_peer import import_torch
 
         import_torch()
-    arithmetic, bandwidth = arithmetic_ceiling(), bandwidth_ceiling()
-    threads = get_num_threads()
-    say(f"machine: {threads} threads, {arithmetic:.0f} GFLOP/s float32 in cache, {bandwidth:.1f} GB/s copying\n")
+    arithmetic, bandwidth = {p: arithmetic_ceiling(p) for p in PRECISIONS}, bandwidth_ceiling()
+    in_cache = ", ".join(f"{rate:.0f} GFLOP/s {precision} in cache" for precision, rate in arithmetic.items())
+    say(f"machine: {get_num_threads()} threads, {in_cache}, {bandwidth:.1f} GB/s copying\n")
     records = []
     for workload in WORKLOADS:
         records += _steps(workload, peer, rounds, say)
+    for precision, rate in arithmetic.items():
+        say("")
+        records += _parts(WORKLOADS[-1], precision, rate, bandwidth, say)
     say("")
-    for record in _parts(WORKLOADS[-1], arithmetic, bandwidth, say):
-        records.append(record)
-    say("")
-    records += _rendering(WORKLOADS[-1], say)
-    records += _scaling(WORKLOADS[-1], say)
+    for precision in PRECISIONS:
+        records += _rendering(WORKLOADS[-1], precision, say)
+        records += _scaling(WORKLOADS[-1], precision, say)
     if json is not None:
         write_json(json, records)
         say(f"\nwritten: {json}")
@@ -46,7 +47,7 @@ def benchmark(
 
 def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[dict[str, Any]]:
     """Training steps of nerf-mini and its peer, taking turns."""
-    steps: dict[tuple[str, str], Any] = {("nerf-mini", "float32"): OwnStep(workload)}
+    steps: dict[tuple[str, str], Any] = {("nerf-mini", p): OwnStep(workload, p) for p in PRECISIONS}
     if peer == "torch":
         from .torch_peer import TorchStep
 
@@ -54,7 +55,6 @@ def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[
             steps["torch", precision] = TorchStep(workload, precision)
     named = {"/".join(key): step for key, step in steps.items()}
     seconds = interleaved(named, rounds)
-    own = seconds["nerf-mini/float32"]
     records = []
     for (implementation, precision), name in zip(steps, named, strict=True):
         memory = measure_step(workload.name, implementation, precision)
@@ -68,9 +68,9 @@ def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[
             "peak_rss_mb": memory,
         }
         records.append(record)
-        ratio = (
-            "" if implementation == "nerf-mini" else f"  nerf-mini float32 is {seconds[name] / own:.2f} times as fast"
-        )
+        own = {p: seconds[f"nerf-mini/{p}"] for p in PRECISIONS}
+        ratios = [f"{seconds[name] / own[p]:.2f} ({p})" for p in PRECISIONS] if implementation != "nerf-mini" else []
+        ratio = f"  nerf-mini is so many times as fast: {', '.join(ratios)}" if ratios else ""
         say(
             f"{workload.name:<12} {implementation:<10}{precision:<9} {1e3 * seconds[name]:8.1f} ms/step"
             f" {record['rays_per_second']:8.0f} rays/s {record['gflops']:6.0f} GFLOP/s"
@@ -79,9 +79,11 @@ def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[
     return records
 
 
-def _parts(workload: Workload, arithmetic: float, bandwidth: float, say: Say) -> list[dict[str, Any]]:
-    say(f"kernels of the fine pass of {workload.name}")
-    parts = parts_of(workload)
+def _parts(
+    workload: Workload, precision: Precision, arithmetic: float, bandwidth: float, say: Say
+) -> list[dict[str, Any]]:
+    say(f"kernels of the fine pass of {workload.name}, {precision}")
+    parts = parts_of(workload, precision)
     seconds = interleaved({part.name: part.run for part in parts}, 7)
     records = []
     for part in parts:
@@ -94,7 +96,7 @@ def _parts(workload: Workload, arithmetic: float, bandwidth: float, say: Say) ->
         records.append(
             {
                 "name": part.name,
-                "precision": "float32",
+                "precision": precision,
                 "seconds": seconds[part.name],
                 part.unit.lower() + "_per_s": rate,
             }
@@ -102,20 +104,22 @@ def _parts(workload: Workload, arithmetic: float, bandwidth: float, say: Say) ->
     return records
 
 
-def _rendering(workload: Workload, say: Say) -> list[dict[str, Any]]:
-    seconds = render_seconds(workload)
-    say(f"one view of 200 x 200 with the networks of {workload.name}: {seconds:.2f} s")
-    return [{"name": "render-200x200", "precision": "float32", "seconds": seconds}]
+def _rendering(workload: Workload, precision: Precision, say: Say) -> list[dict[str, Any]]:
+    seconds = render_seconds(workload, precision)
+    say(f"one view of 200 x 200 with the networks of {workload.name}, {precision}: {seconds:.2f} s")
+    return [{"name": "render-200x200", "precision": precision, "seconds": seconds}]
 
 
-def _scaling(workload: Workload, say: Say) -> list[dict[str, Any]]:
+def _scaling(workload: Workload, precision: Precision, say: Say) -> list[dict[str, Any]]:
     """Time against threads, and against rays, samples and width, each doubled alone."""
-    records = []
-    for threads, seconds in thread_scaling(workload).items():
-        say(f"{workload.name} on {threads} thread{'s' * (threads > 1)}: {1e3 * seconds:.1f} ms/step")
-        records.append(
-            {"name": f"{workload.name}-threads-{threads}", "precision": "float32", "seconds_per_step": seconds}
-        )
+    records: list[dict[str, Any]] = []
+
+    def record(name: str, what: str, seconds: float) -> None:
+        say(f"{workload.name}, {precision}, {what}: {1e3 * seconds:.1f} ms/step")
+        records.append({"name": name, "precision": precision, "seconds_per_step": seconds})
+
+    for threads, seconds in thread_scaling(workload, precision).items():
+        record(f"{workload.name}-threads-{threads}", f"{threads} thread{'s' * (threads > 1)}", seconds)
     variants = {
         "as it is": workload,
         "twice the rays": replace(workload, rays=2 * workload.rays),
@@ -124,8 +128,7 @@ def _scaling(workload: Workload, say: Say) -> list[dict[str, Any]]:
         ),
         "twice the width": replace(workload, width=2 * workload.width),
     }
-    seconds_of = interleaved({name: OwnStep(variant) for name, variant in variants.items()}, 3)
+    seconds_of = interleaved({name: OwnStep(variant, precision) for name, variant in variants.items()}, 3)
     for name, seconds in seconds_of.items():
-        say(f"{workload.name}, {name}: {1e3 * seconds:.1f} ms/step")
-        records.append({"name": f"{workload.name}, {name}", "precision": "float32", "seconds_per_step": seconds})
+        record(f"{workload.name}, {name}", name, seconds)
     return records

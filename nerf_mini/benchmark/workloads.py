@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from ..config import PRESETS, Config, SamplingConfig
-from ..methods import METHODS, RayBatch
+from ..kernels.matmul import BFLOAT16
+from ..methods import NeRF, RayBatch
 from ..ops import NetworkShape, parameter_shapes
 from ..optimiser import adam_init, adam_update
 
 NEAR, FAR = 2.0, 6.0
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16") if BFLOAT16 else ("float32",)  # that this CPU has
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Workload:
         return replace(
             paper,
             network=replace(paper.network, depth=self.depth, width=self.width, skip=self.skip),
-            sampling=SamplingConfig(self.coarse_samples, self.fine_samples),
+            sampling=SamplingConfig(coarse_samples=self.coarse_samples, fine_samples=self.fine_samples),
             training=replace(paper.training, rays=self.rays),
         )
 
@@ -56,7 +60,7 @@ WORKLOADS = (
 
 def network_shape(config: Config) -> NetworkShape:
     """The shape of both networks of a configuration."""
-    return METHODS["nerf"](config, NEAR, FAR).field.shape
+    return NeRF(config, NEAR, FAR).field.shape
 
 
 def multiplications(config: Config) -> int:
@@ -76,11 +80,11 @@ def random_batch(rays: int, seed: int = 0) -> RayBatch:
 
 
 class OwnStep:
-    """One training step of nerf-mini; call it to take it."""
+    """One training step of nerf-mini, in float32 or bfloat16; call it to take it."""
 
-    def __init__(self, workload: Workload):
-        self.config = workload.config()
-        self.method = METHODS["nerf"](self.config, NEAR, FAR)
+    def __init__(self, workload: Workload, precision: Precision = "float32"):
+        self.config = replace(workload.config(), precision=precision)
+        self.method = NeRF(self.config, NEAR, FAR)
         self.rng = np.random.default_rng(0)
         self.parameters = self.method.init(self.rng)
         self.state = adam_init(self.parameters)

@@ -7,9 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import GridShape, InstantShape, hash_grid, instant_network, instant_parameter_shapes, spherical_harmonics
+from ..ops import (
+    GridShape,
+    InstantShape,
+    activate,
+    hash_grid,
+    instant_network,
+    instant_parameter_shapes,
+    spherical_harmonics,
+    truncated_exp,
+)
 from ..ops.instant import instant_density
-from .activations import logistic, truncated_exp
+from .mlp import with_noise
 
 TABLE_BOUND = 1e-4  # of the features to begin with
 
@@ -20,6 +29,7 @@ class InstantField:
 
     grid: GridShape
     network: InstantShape
+    bfloat16: bool = False  # see `ops.network`
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
         """Parameters: features near zero, weights uniform as Glorot and Bengio (2010), biases zero."""
@@ -34,7 +44,7 @@ class InstantField:
     def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
         """Density alone, (samples,), at points (samples, 3) of the unit cube; plain arrays, no derivative."""
         encoding = hash_grid(points, parameters["tables"], self.grid)
-        return truncated_exp(instant_density(encoding, parameters["network"], self.network)[:, 0])
+        return truncated_exp(instant_density(encoding, parameters["network"], self.network, self.bfloat16)[:, 0])
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
@@ -45,6 +55,7 @@ class InstantField:
         """
         encoding = hash_grid(points, parameters["tables"], self.grid)  # (samples, levels * features)
         harmonics = spherical_harmonics(directions)  # (rays, 16)
-        raw = instant_network(encoding, harmonics, ray_index, parameters["network"], self.network)  # (samples, 4)
-        raw_density = raw[:, 3] if noise is None else raw[:, 3] + noise
-        return truncated_exp(raw_density), logistic(raw[:, :3])
+        raw = instant_network(
+            encoding, harmonics, ray_index, parameters["network"], self.network, self.bfloat16
+        )  # (samples, 4)
+        return activate(with_noise(raw, noise), "exp")

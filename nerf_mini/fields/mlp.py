@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from ..ops import NetworkShape, network, parameter_shapes
+from ..ops import DensityActivation, NetworkShape, activate, network, parameter_shapes
 
-DENSITY_ACTIVATIONS = ("relu", "softplus")
+
+def with_noise(raw: Any, noise: Any) -> Any:
+    """Raw outputs (samples, 4) with `noise` (samples,), or None, added to the density."""
+    return raw if noise is None else raw + noise[:, None] * np.array([0, 0, 0, 1], noise.dtype)
 
 
 @dataclass(frozen=True)
 class MLPField:
-    """Density and colour of points, from a network of the given shape.
-
-    The density is relu(raw) as in the paper, or softplus(raw - 1) (Barron et al. 2021), which never stops learning.
-    """
+    """Density and colour of points, from a network of the given shape and the activations of `activate`."""
 
     shape: NetworkShape
-    density_activation: str = "softplus"
+    density_activation: DensityActivation = "softplus"
+    bfloat16: bool = False  # see `ops.network`
 
     def __post_init__(self):
-        if self.density_activation not in DENSITY_ACTIVATIONS:
-            raise ValueError(f"density_activation is one of {DENSITY_ACTIVATIONS}, not {self.density_activation!r}")
+        if self.density_activation not in get_args(DensityActivation):
+            raise ValueError(
+                f"density_activation is one of {get_args(DensityActivation)}, not {self.density_activation!r}"
+            )
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, dict[str, np.ndarray]]:
         """Parameters: weights uniform as Glorot and Bengio (2010), biases zero."""
@@ -42,9 +45,5 @@ class MLPField:
 
         `noise` (samples,) is added to the raw density, the regulariser of the paper's appendix A.
         """
-        raw = network(points, directions, ray_index, parameters, self.shape)  # (samples, 4)
-        color = 0.5 + 0.5 * np.tanh(0.5 * raw[:, :3])  # the logistic function, without overflow
-        raw_density = raw[:, 3] if noise is None else raw[:, 3] + noise
-        if self.density_activation == "relu":
-            return np.maximum(raw_density, 0.0), color
-        return np.logaddexp(raw_density - 1.0, 0.0), color
+        raw = network(points, directions, ray_index, parameters, self.shape, self.bfloat16)  # (samples, 4)
+        return activate(with_noise(raw, noise), self.density_activation)

@@ -5,13 +5,26 @@ and without the factor pi. Columns: p (3, optional), then for each frequency 3 s
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.extending import overload
 
 from .matmul import FAST
 
-# Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; on |r| <= 1/2 the remainder is below 1e-16.
+# Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; on |r| <= 1/2 the remainder is below 1e-16, and below 1e-8
+# with the first few.
 _SIN = tuple((-1) ** n * np.pi ** (2 * n + 1) / float(np.prod(np.arange(1.0, 2 * n + 2))) for n in range(11))
 _COS = tuple((-1) ** n * np.pi ** (2 * n) / float(np.prod(np.arange(1.0, 2 * n + 1))) for n in range(12))
+
+
+def _terms(x):
+    """How many coefficients the precision of x asks for."""
+    raise NotImplementedError("for compiled code")
+
+
+@overload(_terms)
+def _(x):
+    few = 7 if x.dtype == types.float32 else 11
+    return lambda x: few
 
 
 @njit(fastmath=FAST)
@@ -20,17 +33,17 @@ def sincos_pi(x, scale, count, sines, cosines):
 
     The angle is reduced exactly to |r| <= 1/2 half turns before the polynomial, so large angles lose nothing.
     """
+    terms = _terms(x)
     for i in range(count):
         y = np.float64(x[i]) * scale
         n = np.rint(y)
         r = x.dtype.type(y - n)
         sign = x.dtype.type(1.0 - 2.0 * (n - 2.0 * np.floor(0.5 * n)))
         q = r * r
-        s = x.dtype.type(_SIN[10])
-        c = x.dtype.type(_COS[11])
-        for k in range(9, -1, -1):
+        s, c = x.dtype.type(_SIN[terms - 1]), x.dtype.type(_COS[terms])
+        for k in range(terms - 2, -1, -1):
             s = s * q + x.dtype.type(_SIN[k])
-        for k in range(10, -1, -1):
+        for k in range(terms - 1, -1, -1):
             c = c * q + x.dtype.type(_COS[k])
         sines[i] = sign * (s * r)
         cosines[i] = sign * c

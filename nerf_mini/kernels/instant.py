@@ -8,142 +8,144 @@ colour layers start from that buffer.
 import numpy as np
 from numba import njit, prange
 
-from .layers import CHUNKS, TILE, heads_backward, heads_forward, layers_backward, layers_forward, tile_range
-from .matmul import ROWS
+from .layers import (
+    CHUNKS,
+    TILE,
+    fill_buffer,
+    heads_backward,
+    heads_forward,
+    layer_forward,
+    layers_backward,
+    layers_forward,
+    padded_rows,
+    tile_range,
+)
 
 
 @njit
-def padded_rows(count):
-    return (count + ROWS - 1) // ROWS * ROWS
-
-
-@njit
-def _copy_rows(source, first, count, scratch, start, width):
-    """Rows of a matrix into a buffer; columns and rows beyond the matrix's own are zero."""
+def _copy_rows(source, first, count, values, width):
+    """Rows of a matrix, flat; columns and rows beyond the matrix's own are zero."""
     columns = source.shape[1]
     if columns < width or count < TILE:
-        scratch[start : start + TILE * width] = 0
+        values[: TILE * width] = 0
     for i in range(count):
-        target, row = scratch[start + i * width : start + i * width + columns], source[first + i]
+        target, row = values[i * width : i * width + columns], source[first + i]
         for j in range(columns):
             target[j] = row[j]
 
 
 @njit
-def fill_harmonics(harmonics, ray_index, first, count, scratch, buffers, geometry, filled):
+def _fill_harmonics(harmonics, ray_index, first, count, values, width, filled):
     """The harmonics (rays, columns) of each sample's ray, into the columns from `filled` on."""
-    start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
     for i in range(count):
-        at = start + i * width + filled
+        at = i * width + filled
         row = harmonics[ray_index[first + i]]
-        target = scratch[at : at + row.size]
+        target = values[at : at + row.size]
         for j in range(row.size):
             target[j] = row[j]
 
 
 @njit
 def _tile_forward(
-    encoding, harmonics, ray_index, first, count, scratch, buffers, density_layers, color_layers, geometry, filled,
-    weights,
+    encoding, harmonics, ray_index, first, count, buffers, density_layers, color_layers, geometry, filled, weights,
+    operands, scratch, values, raw_density,
 ):  # fmt: skip
-    rows = padded_rows(count)
-    _copy_rows(encoding, first, count, scratch, TILE * buffers[0, 0], buffers[0, 1])
-    layers_forward(scratch, buffers, density_layers, weights, rows)
-    fill_harmonics(harmonics, ray_index, first, count, scratch, buffers, geometry, filled)
-    layers_forward(scratch, buffers, color_layers, weights, rows)
+    """Everything but the heads; the raw density (count,) on the way, before anything rounds it."""
+    rows, width = padded_rows(count), buffers[geometry, 1]
+    _copy_rows(encoding, first, count, values, buffers[0, 1])
+    fill_buffer(values, scratch, buffers, 0, rows)
+    layers_forward(scratch, buffers, density_layers[:-1], operands, weights, rows, values)
+    layer_forward(scratch, buffers, density_layers[-1], operands, weights, rows, values, values, 0, width)
+    for i in range(count):
+        raw_density[i] = values[i * width]
+    if color_layers.shape[0] > 0:
+        _fill_harmonics(harmonics, ray_index, first, count, values, width, filled)
+        fill_buffer(values, scratch, buffers, geometry, rows)
+        layers_forward(scratch, buffers, color_layers, operands, weights, rows, values)
 
 
 @njit(parallel=True, cache=True)
 def instant_forward(
-    encoding,
-    harmonics,
-    ray_index,
-    buffers,
-    density_layers,
-    color_layers,
-    heads,
-    geometry,
-    filled,
-    weights,
-    scratch,
-    out,
-):
+    encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights, operands,
+    scratch, values, out,
+):  # fmt: skip
     """encoding (samples, width), harmonics (rays, columns), ray_index (samples,) -> out (samples, 4): colour, density.
 
     With one column, `out` is the raw density alone, and the colour layers are left out. `scratch` is
-    (CHUNKS, TILE * columns), of any content.
+    (CHUNKS, TILE * columns) in words, `values` (CHUNKS, TILE * widest) in numbers, of any content.
     """
     for chunk in prange(CHUNKS):
         _forward_chunk(
             np.int64(chunk), encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry,
-            filled, weights, scratch[chunk], out,
+            filled, weights, operands, scratch[chunk], values[chunk], out,
         )  # fmt: skip
 
 
 @njit
 def _forward_chunk(
     chunk, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights,
-    scratch, out,
+    operands, scratch, values, out,
 ):  # fmt: skip
     first_tile, last_tile = tile_range(chunk, encoding.shape[0])
     with_color = out.shape[1] > 1
+    layers = color_layers if with_color else color_layers[:0]
+    raw_density = np.empty(TILE, encoding.dtype)
     for tile in range(first_tile, last_tile):
         first = tile * TILE
         count = min(TILE, encoding.shape[0] - first)
-        layers = color_layers if with_color else color_layers[:0]
         _tile_forward(
-            encoding, harmonics, ray_index, first, count, scratch, buffers, density_layers, layers, geometry, filled,
-            weights,
+            encoding, harmonics, ray_index, first, count, buffers, density_layers, layers, geometry, filled, weights,
+            operands, scratch, values, raw_density,
         )  # fmt: skip
-        if with_color:
-            heads_forward(scratch, buffers, heads, weights, first, count, out)
-        start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
         for i in range(count):
-            out[first + i, out.shape[1] - 1] = scratch[start + i * width]
+            out[first + i, out.shape[1] - 1] = raw_density[i]
+        if with_color:
+            heads_forward(scratch, buffers, heads, weights, first, count, values, out)
 
 
 @njit(parallel=True, cache=True)
 def instant_backward(
     g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights,
-    transposed, scratch, g_scratch, g_weights, g_encoding, g_harmonics,
+    operands, transposed, scratch, g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
 ):  # fmt: skip
     """Adds the gradient of the packed weights to g_weights (CHUNKS, size), which comes in as zeros.
 
-    `transposed` holds the layers' weights as (out, in) at the same offsets. g_encoding and g_harmonics (samples,
-    columns) are filled, g_harmonics per sample; with no rows they are not wanted.
+    g_scratch is (CHUNKS, TILE * columns) in numbers, `spare` (CHUNKS, 3, TILE * widest) in words. g_encoding and
+    g_harmonics (samples, columns) are filled, g_harmonics per sample; with no rows they are not wanted.
     """
     for chunk in prange(CHUNKS):
         _backward_chunk(
             np.int64(chunk), g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads,
-            geometry, filled, weights, transposed, scratch[chunk], g_scratch[chunk], g_weights[chunk], g_encoding,
-            g_harmonics,
+            geometry, filled, weights, operands, transposed, scratch[chunk], g_scratch[chunk], values[chunk],
+            spare[chunk], g_weights[chunk], g_encoding, g_harmonics,
         )  # fmt: skip
 
 
 @njit
 def _backward_chunk(
     chunk, g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled,
-    weights, transposed, scratch, g_scratch, g_weights, g_encoding, g_harmonics,
+    weights, operands, transposed, scratch, g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
 ):  # fmt: skip
     first_tile, last_tile = tile_range(chunk, encoding.shape[0])
     wanted = g_encoding.shape[0] > 0
+    raw_density = np.empty(TILE, encoding.dtype)
     for tile in range(first_tile, last_tile):
         first = tile * TILE
         count = min(TILE, encoding.shape[0] - first)
         rows = padded_rows(count)
         _tile_forward(
-            encoding, harmonics, ray_index, first, count, scratch, buffers, density_layers, color_layers, geometry,
-            filled, weights,
+            encoding, harmonics, ray_index, first, count, buffers, density_layers, color_layers, geometry, filled,
+            weights, operands, scratch, values, raw_density,
         )  # fmt: skip
         g_scratch[:] = 0
-        heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, g_weights)
-        layers_backward(scratch, g_scratch, buffers, color_layers, transposed, g_weights, rows, 0, True)
+        heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights)
+        layers_backward(scratch, g_scratch, buffers, color_layers, transposed, g_weights, rows, 0, True, spare)
         start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
         for i in range(count):
             g_scratch[start + i * width] += g_out[first + i, 3]
         if g_harmonics.shape[0] > 0:
             _take_rows(g_scratch, start + filled, width, first, count, g_harmonics)
-        layers_backward(scratch, g_scratch, buffers, density_layers, transposed, g_weights, rows, 1, wanted)
+        layers_backward(scratch, g_scratch, buffers, density_layers, transposed, g_weights, rows, 1, wanted, spare)
         if wanted:
             _take_rows(g_scratch, TILE * buffers[0, 0], buffers[0, 1], first, count, g_encoding)
 

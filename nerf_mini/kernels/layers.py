@@ -8,43 +8,28 @@ storing them, because streaming them through memory costs more than the arithmet
     heads[h]    = (in, W, bias, first output column, columns)
 
 The caller fills the input buffers. A layer computes relu(bias + in1 @ W1 + in2 @ W2), so that a skip connection is a
-second input. Widths are padded with zeros to whole vectors; W1 and W2 are (in, out), head weights (out, in).
+second input. Widths are padded with zeros to whole vectors. The weights of layers come as operands of products, in
+panels (see `matmul`): (in, out) in `operands`, (out, in) in `transposed`; biases and head weights, (out, in), are
+numbers in `weights`; all have the same offsets. Activations are operands too, gradients are numbers.
 
 The work is split in a fixed number of chunks, each with gradient sums of its own, added in order at the end: the result
 does not depend on the number of threads.
 """
 
+import numpy as np
 from numba import njit
 
-from .matmul import FAST, matmul_add
+from .matmul import FAST, ROWS, matmul, words
+from .operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
 
 TILE = 128  # samples
 CHUNKS = 16
 
 
-# Loops over slices, not over offsets: an index that is plainly not negative spares Numba the wrap-around test,
-# without which LLVM can vectorise.
-
-
-@njit(fastmath=FAST)
-def _fill_rows(out, rows, row):
-    width = row.size
-    for i in range(rows):
-        target = out[i * width : (i + 1) * width]
-        for j in range(width):
-            target[j] = row[j]
-
-
-@njit(fastmath=FAST)
-def _relu(x):
-    for i in range(x.size):
-        x[i] = max(x[i], x.dtype.type(0))
-
-
-@njit(fastmath=FAST)
-def _relu_backward(g, out):
-    for i in range(g.size):
-        g[i] = g[i] if out[i] > 0 else g.dtype.type(0)
+@njit
+def padded_rows(count):
+    """The rows that are computed for so many samples."""
+    return (count + ROWS - 1) // ROWS * ROWS
 
 
 @njit(fastmath=FAST)
@@ -71,40 +56,75 @@ def _add_scaled(total, factor, x):
 
 
 @njit
-def layers_forward(scratch, buffers, layers, weights, rows):
-    for layer in range(layers.shape[0]):
-        out, in1, in2, w1, w2, bias, relu = layers[layer]
-        start, width = TILE * buffers[out, 0], buffers[out, 1]
-        result = scratch[start : start + rows * width]
-        _fill_rows(result, rows, weights[bias : bias + width])
-        k = buffers[in1, 1]
-        matmul_add(scratch, TILE * buffers[in1, 0], k, 1, weights, w1, width, result, 0, width, rows, width, k)
-        if in2 >= 0:
-            k = buffers[in2, 1]
-            matmul_add(scratch, TILE * buffers[in2, 0], k, 1, weights, w2, width, result, 0, width, rows, width, k)
-        if relu:
-            _relu(result)
+def fill_buffer(values, scratch, buffers, buffer, rows):
+    """Write numbers (rows, width), flat, into a buffer."""
+    start, width = TILE * buffers[buffer, 0], buffers[buffer, 1]
+    to_operand(values[: rows * width], scratch[words(scratch, start) : words(scratch, start + rows * width)])
 
 
 @njit
-def heads_forward(scratch, buffers, heads, weights, first, count, out):
+def read_buffer(scratch, buffers, buffer, rows, values):
+    """The numbers of a buffer, (rows, width), flat."""
+    start, width = TILE * buffers[buffer, 0], buffers[buffer, 1]
+    x = scratch[words(scratch, start) : words(scratch, start + rows * width)]
+    from_operand(x, values[: rows * width])
+
+
+@njit
+def _product(scratch, buffers, source, operands, w, init, init_start, init_row, out, start, stride, rows, width, floor):
+    """out = max(init + source @ W, floor), from the buffer `source` and the weights at offset w."""
+    k = buffers[source, 1]
+    matmul(
+        scratch, words(scratch, TILE * buffers[source, 0]), words(scratch, k), 1, operands, words(operands, w),
+        init, init_start, init_row, out, start, stride, rows, width, words(scratch, k), floor,
+    )  # fmt: skip
+
+
+@njit
+def layer_forward(scratch, buffers, layer, operands, weights, rows, values, out, start, stride):
+    """The activations of one layer, into out[start + i * stride], an operand or numbers.
+
+    `values` is spare room for TILE rows of the widest layer; `out` may be it.
+    """
+    number, in1, in2, w1, w2, bias, relu = layer
+    width = buffers[number, 1]
+    none, least = weights.dtype.type(-np.inf), weights.dtype.type(0 if relu else -np.inf)
+    if in2 < 0:
+        _product(scratch, buffers, in1, operands, w1, weights, bias, 0, out, start, stride, rows, width, least)
+    else:
+        _product(scratch, buffers, in1, operands, w1, weights, bias, 0, values, 0, width, rows, width, none)
+        _product(scratch, buffers, in2, operands, w2, values, 0, width, out, start, stride, rows, width, least)
+
+
+@njit
+def layers_forward(scratch, buffers, layers, operands, weights, rows, values):
+    for i in range(layers.shape[0]):
+        out = layers[i, 0]
+        start, stride = words(scratch, TILE * buffers[out, 0]), words(scratch, buffers[out, 1])
+        layer_forward(scratch, buffers, layers[i], operands, weights, rows, values, scratch, start, stride)
+
+
+@njit
+def heads_forward(scratch, buffers, heads, weights, first, count, values, out):
     for head in range(heads.shape[0]):
         source, w, bias, column, columns = heads[head]
-        start, width = TILE * buffers[source, 0], buffers[source, 1]
+        width = buffers[source, 1]
+        read_buffer(scratch, buffers, source, padded_rows(count), values)
         for i in range(count):
-            x = scratch[start + i * width : start + (i + 1) * width]
+            x = values[i * width : (i + 1) * width]
             for c in range(columns):
                 row = weights[w + c * width : w + (c + 1) * width]
                 out[first + i, column + c] = weights[bias + c] + _dot(x, row)
 
 
 @njit
-def heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, g_weights):
+def heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights):
     for head in range(heads.shape[0]):
         source, w, bias, column, columns = heads[head]
         start, width = TILE * buffers[source, 0], buffers[source, 1]
+        read_buffer(scratch, buffers, source, padded_rows(count), values)
         for i in range(count):
-            x = scratch[start + i * width : start + (i + 1) * width]
+            x = values[i * width : (i + 1) * width]
             g_x = g_scratch[start + i * width : start + (i + 1) * width]
             for c in range(columns):
                 at, g = w + c * width, g_out[first + i, column + c]
@@ -114,22 +134,39 @@ def heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weig
 
 
 @njit
-def layers_backward(scratch, g_scratch, buffers, layers, transposed, g_weights, rows, first_inner, input_gradients):
+def layers_backward(
+    scratch, g_scratch, buffers, layers, transposed, g_weights, rows, first_inner, input_gradients, spare
+):
+    """Adds to g_weights, and to the gradients of the layers' inputs in g_scratch.
+
+    Buffers before `first_inner` get a gradient only with `input_gradients`. `spare` (3, TILE * widest) holds words.
+    """
+    none = g_weights.dtype.type(-np.inf)
     for layer in range(layers.shape[0] - 1, -1, -1):
         out, in1, in2, w1, w2, bias, relu = layers[layer]
         start, width = TILE * buffers[out, 0], buffers[out, 1]
         g = g_scratch[start : start + rows * width]
         if relu:
-            _relu_backward(g, scratch[start : start + rows * width])
+            relu_backward(g, scratch[words(scratch, start) : words(scratch, start + rows * width)])
         _add_rows(g_weights[bias : bias + width], g, rows)
+        left, right = left_of(g, spare[0]), spare[1]
+        fill_right(left, rows, width, right)
         for which in range(2):
             source, w = (in1, w1) if which == 0 else (in2, w2)
             if source < 0:
                 continue
             at, k = TILE * buffers[source, 0], buffers[source, 1]
-            matmul_add(scratch, at, 1, k, g, 0, width, g_weights, w, width, k, width, rows)
+            x = scratch[words(scratch, at) : words(scratch, at + rows * k)]
+            columns = transposed_left_of(x, rows, k, spare[2])
+            matmul(
+                columns, 0, 1, k, right, 0, g_weights, w, width, g_weights, w, width,
+                k, width, words(right, rows), none,
+            )  # fmt: skip
             if source >= first_inner or input_gradients:
-                matmul_add(g, 0, width, 1, transposed, w, k, g_scratch, at, k, rows, k, width)
+                matmul(
+                    left, 0, words(left, width), 1, transposed, words(transposed, w), g_scratch, at, k,
+                    g_scratch, at, k, rows, k, words(left, width), none,
+                )  # fmt: skip
 
 
 @njit

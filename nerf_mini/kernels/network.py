@@ -7,99 +7,131 @@ import numpy as np
 from numba import njit, prange
 
 from .encoding import encode_columns, encode_columns_backward
-from .layers import CHUNKS, TILE, heads_backward, heads_forward, layers_backward, layers_forward, tile_range
-from .matmul import ROWS
+from .layers import (
+    CHUNKS,
+    TILE,
+    fill_buffer,
+    heads_backward,
+    heads_forward,
+    layers_backward,
+    layers_forward,
+    padded_rows,
+    read_buffer,
+    tile_range,
+)
 
 INPUTS = 2  # buffers that the encodings fill
 
 
 @njit
 def _encode_inputs(
-    points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers
+    points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers, values
 ):
     """Fill buffers 0 and 1 of the tile; rows beyond `count` are zero so that they add nothing to any sum."""
+    rows = padded_rows(count)
     for b in range(INPUTS):
-        start = TILE * buffers[b, 0]
-        scratch[start : start + TILE * buffers[b, 1]] = 0
-    for i in range(count):
-        for axis in range(3):
-            x[axis, i] = points[first + i, axis]
-    encode_columns(x, count, scales, identity, scratch, TILE * buffers[0, 0], buffers[0, 1])
-    if buffers[1, 1] > 0:
+        width = buffers[b, 1]
+        if width == 0:
+            continue
         for i in range(count):
             for axis in range(3):
-                x[axis, i] = directions[ray_index[first + i], axis]
-        encode_columns(x, count, direction_scales, identity, scratch, TILE * buffers[1, 0], buffers[1, 1])
+                x[axis, i] = points[first + i, axis] if b == 0 else directions[ray_index[first + i], axis]
+        values[: rows * width] = 0
+        encode_columns(x, count, scales if b == 0 else direction_scales, identity, values, 0, width)
+        fill_buffer(values, scratch, buffers, b, rows)
 
 
 @njit(parallel=True, cache=True)
 def network_forward(
-    points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, scratch, out
-):
+    points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
+    scratch, values, out,
+):  # fmt: skip
     """points (samples, 3), directions (rays, 3), ray_index (samples,) -> out (samples, outputs).
 
-    `scratch` is (CHUNKS, TILE * columns), of any content.
+    `scratch` is (CHUNKS, TILE * columns) in words, `values` (CHUNKS, TILE * widest) in numbers, of any content.
     """
     for chunk in prange(CHUNKS):
-        first_tile, last_tile = tile_range(chunk, points.shape[0])
-        x = np.empty((3, TILE), points.dtype)
-        for tile in range(first_tile, last_tile):
-            first = tile * TILE
-            count = min(TILE, points.shape[0] - first)
-            rows = (count + ROWS - 1) // ROWS * ROWS
-            tile_scratch = scratch[chunk]
-            _encode_inputs(
-                points, directions, ray_index, first, count, scales, direction_scales, identity,
-                x, tile_scratch, buffers,
-            )  # fmt: skip
-            layers_forward(tile_scratch, buffers, layers, weights, rows)
-            heads_forward(tile_scratch, buffers, heads, weights, first, count, out)
+        _forward_chunk(
+            np.int64(chunk), points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads,
+            weights, operands, scratch[chunk], values[chunk], out,
+        )  # fmt: skip
+
+
+@njit
+def _forward_chunk(
+    chunk, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
+    scratch, values, out,
+):  # fmt: skip
+    first_tile, last_tile = tile_range(chunk, points.shape[0])
+    x = np.empty((3, TILE), points.dtype)
+    for tile in range(first_tile, last_tile):
+        first = tile * TILE
+        count = min(TILE, points.shape[0] - first)
+        _encode_inputs(
+            points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers, values
+        )
+        layers_forward(scratch, buffers, layers, operands, weights, padded_rows(count), values)
+        heads_forward(scratch, buffers, heads, weights, first, count, values, out)
 
 
 @njit(parallel=True, cache=True)
 def network_backward(
-    g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads,
-    weights, transposed, scratch, g_scratch, g_weights, g_points, g_directions,
+    g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
+    transposed, scratch, g_scratch, values, spare, g_weights, g_points, g_directions,
 ):  # fmt: skip
     """Adds the gradient of the packed weights to g_weights (CHUNKS, size), which comes in as zeros.
 
-    `transposed` holds the layers' weights as (out, in) at the same offsets. g_points and g_directions (samples, 3)
-    are filled, g_directions per sample; with no rows they are not wanted, and their part of the work is skipped.
+    g_scratch is (CHUNKS, TILE * columns) in numbers, `spare` (CHUNKS, 3, TILE * widest) in words. g_points and
+    g_directions (samples, 3) are filled, g_directions per sample; with no rows they are not wanted, and their part of
+    the work is skipped.
     """
-    input_gradients = g_points.shape[0] > 0
     for chunk in prange(CHUNKS):
-        first_tile, last_tile = tile_range(chunk, points.shape[0])
-        x = np.empty((3, TILE), points.dtype)
-        tile_scratch, g_tile, g_sum = scratch[chunk], g_scratch[chunk], g_weights[chunk]
-        for tile in range(first_tile, last_tile):
-            first = tile * TILE
-            count = min(TILE, points.shape[0] - first)
-            rows = (count + ROWS - 1) // ROWS * ROWS
-            _encode_inputs(
-                points, directions, ray_index, first, count, scales, direction_scales, identity,
-                x, tile_scratch, buffers,
+        _backward_chunk(
+            np.int64(chunk), g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers,
+            heads, weights, operands, transposed, scratch[chunk], g_scratch[chunk], values[chunk], spare[chunk],
+            g_weights[chunk], g_points, g_directions,
+        )  # fmt: skip
+
+
+@njit
+def _backward_chunk(
+    chunk, g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights,
+    operands, transposed, scratch, g_scratch, values, spare, g_weights, g_points, g_directions,
+):  # fmt: skip
+    first_tile, last_tile = tile_range(chunk, points.shape[0])
+    input_gradients = g_points.shape[0] > 0
+    x = np.empty((3, TILE), points.dtype)
+    for tile in range(first_tile, last_tile):
+        first = tile * TILE
+        count = min(TILE, points.shape[0] - first)
+        rows = padded_rows(count)
+        _encode_inputs(
+            points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers, values
+        )
+        layers_forward(scratch, buffers, layers, operands, weights, rows, values)
+        g_scratch[:] = 0
+        heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights)
+        layers_backward(
+            scratch, g_scratch, buffers, layers, transposed, g_weights, rows, INPUTS, input_gradients, spare
+        )
+        if input_gradients:
+            _inputs_backward(
+                g_scratch, scratch, buffers, first, count, scales, direction_scales, identity, x, values, g_points,
+                g_directions,
             )  # fmt: skip
-            layers_forward(tile_scratch, buffers, layers, weights, rows)
-            g_tile[:] = 0
-            heads_backward(g_out, first, count, tile_scratch, g_tile, buffers, heads, weights, g_sum)
-            layers_backward(tile_scratch, g_tile, buffers, layers, transposed, g_sum, rows, INPUTS, input_gradients)
-            if input_gradients:
-                _inputs_backward(
-                    g_tile, tile_scratch, buffers, first, count, scales, direction_scales, identity,
-                    x, g_points, g_directions,
-                )  # fmt: skip
 
 
 @njit
 def _inputs_backward(
-    g_tile, scratch, buffers, first, count, scales, direction_scales, identity, x, g_points, g_directions
+    g_scratch, scratch, buffers, first, count, scales, direction_scales, identity, x, values, g_points, g_directions
 ):
-    for b in range(2):
+    for b in range(INPUTS):
         start, width = TILE * buffers[b, 0], buffers[b, 1]
         if width == 0:
             continue
+        read_buffer(scratch, buffers, b, padded_rows(count), values)
         encode_columns_backward(
-            g_tile, scratch, start, width, count, scales if b == 0 else direction_scales, identity, x
+            g_scratch[start:], values, 0, width, count, scales if b == 0 else direction_scales, identity, x
         )
         target = g_points if b == 0 else g_directions
         for i in range(count):

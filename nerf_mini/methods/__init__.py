@@ -1,12 +1,25 @@
-"""Training methods by name; see `Method` for what one is."""
+"""Training methods; see `Method` for what one is."""
 
-from typing import Any
+import numpy as np
 
+from ..cameras import Intrinsics
+from ..config import Config
 from .base import Method
 from .batch import RayBatch, background_color, draw_batch
-from .instant import Instant
-from .nerf import NeRF
+from .nerf import NeRF, OccupancyNeRF
+from .occupancy import Instant
 
-METHODS: dict[str, Any] = {"nerf": NeRF, "instant": Instant}
 
-__all__ = ["METHODS", "Instant", "Method", "NeRF", "RayBatch", "background_color", "draw_batch"]
+def make_method(config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> Method:
+    """The method that a configuration asks for, for a scene between `near` and `far` of its training cameras.
+
+    poses (views, 4, 4) are theirs.
+    """
+    if config.method == "instant":
+        return Instant(config, near, far, poses, intrinsics)
+    if config.sampling.sampler == "occupancy":
+        return OccupancyNeRF(config, near, far, poses, intrinsics)
+    return NeRF(config, near, far)
+
+
+__all__ = ["Instant", "Method", "NeRF", "OccupancyNeRF", "RayBatch", "background_color", "draw_batch", "make_method"]

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..cameras import Intrinsics
-from ..config import Config
 from ..volume import Rendering
 from .batch import RayBatch
 
@@ -21,11 +19,6 @@ class Method(ABC):
     """
 
     lazy: Collection[str] = ()  # members of the parameters of which a step touches a part only
-
-    @classmethod
-    @abstractmethod
-    def of_cameras(cls, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> Method:
-        """The method for a scene between `near` and `far` of its training cameras, poses (views, 4, 4)."""
 
     @abstractmethod
     def init(self, rng: np.random.Generator) -> Any:

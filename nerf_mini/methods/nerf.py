@@ -1,7 +1,11 @@
-"""The method of the paper: a coarse and a fine network, trained together by the photometric loss."""
+"""The method of the paper: a coarse and a fine network, trained together by the photometric loss.
+
+And its network with samples from an occupancy grid in place of the hierarchy.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,43 +15,61 @@ from autodiff import value_and_grad
 from ..cameras import Intrinsics
 from ..config import Config
 from ..fields import MLPField
-from ..ops import NetworkShape
-from ..samplers import fine_samples, pack, stratified_samples
+from ..ops import NetworkShape, distortion
+from ..samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
 from ..volume import Rendering, render
 from .base import Method
 from .batch import RayBatch
+from .occupancy import OccupancySampled
+
+LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are worth a look in a picture
+
+
+def mlp_field(config: Config) -> MLPField:
+    """The network that a configuration asks for."""
+    network = config.network
+    shape = NetworkShape(
+        depth=network.depth,
+        width=network.width,
+        skip=network.skip,
+        position_frequencies=network.position_frequencies,
+        direction_frequencies=network.direction_frequencies,
+        identity=network.identity,
+        factor_pi=network.factor_pi,
+    )
+    return MLPField(shape, network.density_activation, bfloat16=config.precision != "float32")
 
 
 class NeRF(Method):
     """Coarse and fine radiance field with hierarchical sampling (Mildenhall et al. 2020)."""
 
     def __init__(self, config: Config, near: float, far: float):
-        network = config.network
-        shape = NetworkShape(
-            depth=network.depth,
-            width=network.width,
-            skip=network.skip,
-            position_frequencies=network.position_frequencies,
-            direction_frequencies=network.direction_frequencies,
-            identity=network.identity,
-            factor_pi=network.factor_pi,
-        )
-        self.field = MLPField(shape, network.density_activation)
+        self.field = mlp_field(config)
         self.sampling = config.sampling
-        self.scale = np.float32(network.scale)
+        self.scale = np.float32(config.network.scale)
         self.near, self.far = near, far
-        self.rays = config.training.rays
-
-    @classmethod
-    def of_cameras(cls, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> NeRF:
-        return cls(config, near, far)
+        self.rays, self.distortion = config.training.rays, config.training.distortion
 
     def rays_of_step(self) -> int:
         return self.rays
 
     def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
-        """The fine rendering, without jitter."""
-        return self.render(parameters, origins, directions, background)[1]
+        """The fine rendering, without jitter, and without the samples where the coarse one says that nothing is seen:
+        empty space, and what is behind something opaque."""
+        t = stratified_samples(self.near, self.far, len(origins), self.sampling.coarse_samples)
+        coarse = self._pass(parameters["coarse"], origins, directions, pack(t, self.far), background)
+        weights = coarse.weights.reshape(t.shape)
+        t = fine_samples(t, weights, self.sampling.fine_samples)
+        samples = pack_part(t, self.far, self._worth_a_look(t, weights))
+        return self._pass(parameters["fine"], origins, directions, samples, background)
+
+    def _worth_a_look(self, t: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Which of t (rays, samples) lie in or beside one of the coarse bins whose weight, (rays, coarse), matters."""
+        coarse = weights.shape[1]
+        padded = np.pad(weights, ((0, 0), (1, 1)))
+        matters = np.maximum(np.maximum(padded[:, :-2], padded[:, 2:]), weights) >= LEAST_WEIGHT  # (rays, coarse)
+        bins = ((t - self.near) * (coarse / (self.far - self.near))).astype(np.int64)
+        return np.take_along_axis(matters, np.clip(bins, 0, coarse - 1), axis=1)
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters of both networks."""
@@ -62,16 +84,15 @@ class NeRF(Method):
         """
         dtype = origins.dtype.type  # the samples' precision is the rays'
         t = stratified_samples(self.near, self.far, len(origins), self.sampling.coarse_samples, rng, dtype)
-        coarse = self._pass(parameters["coarse"], origins, directions, t, background, rng)
+        coarse = self._pass(parameters["coarse"], origins, directions, pack(t, self.far), background, rng)
         weights = coarse.weights.reshape(t.shape)
         t = fine_samples(t, weights, self.sampling.fine_samples, rng)
-        return coarse, self._pass(parameters["fine"], origins, directions, t, background, rng)
+        return coarse, self._pass(parameters["fine"], origins, directions, pack(t, self.far), background, rng)
 
-    def _pass(self, parameters, origins, directions, t, background, rng) -> Rendering:
-        samples = pack(t, self.far)
-        noise = None
+    def _pass(self, parameters, origins, directions, samples, background, rng=None) -> Rendering:
+        noise, real = None, origins.dtype
         if rng is not None and self.sampling.density_noise > 0:
-            noise = t.dtype.type(self.sampling.density_noise) * rng.standard_normal(t.size, t.dtype)
+            noise = real.type(self.sampling.density_noise) * rng.standard_normal(len(samples.t), real)
         return render(self._scaled_field, parameters, origins, directions, samples, background, noise)
 
     def _scaled_field(self, parameters, points, directions, ray_index, noise):
@@ -87,7 +108,12 @@ class NeRF(Method):
             coarse, fine = self.render(parameters, batch.origins, batch.directions, batch.background, rng)
             coarse_loss = np.mean((coarse.color - batch.target) ** 2)
             fine_loss = np.mean((fine.color - batch.target) ** 2)
-            return coarse_loss + fine_loss, (fine_loss, fine)
+            total = coarse_loss + fine_loss
+            if self.distortion > 0:
+                s, length = fine.samples, np.float32(self.far - self.near)
+                spread_out = distortion(fine.weights, s.t / length, s.delta / length, s.starts, s.counts)
+                total = total + np.float32(self.distortion) * np.mean(spread_out)
+            return total, (fine_loss, fine)
 
         (total, (fine_loss, fine)), gradient = value_and_grad(loss, has_aux=True)(parameters)
         return {
@@ -102,3 +128,36 @@ def _spread(rendering: Rendering, background: np.ndarray) -> float:
     colour."""
     emitted = rendering.color - (1 - rendering.opacity)[:, None] * background  # (rays, 3)
     return float(max(np.std(emitted, axis=0).max(), np.std(rendering.opacity)))
+
+
+@dataclass(frozen=True)
+class CubeMLP:
+    """The paper's network in a cube, which its encoding sees as [-1, 1]^3; `side` in scene units."""
+
+    field: MLPField
+    side: float
+
+    def init(self, rng: np.random.Generator) -> dict[str, Any]:
+        """See `CubeField`."""
+        return self.field.init(rng)
+
+    def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
+        """See `CubeField`."""
+        nowhere, index = np.zeros((1, 3), points.dtype), np.zeros(len(points), np.int64)
+        return self(parameters, points, nowhere, index)[0]
+
+    def __call__(
+        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+    ) -> tuple:
+        """See `CubeField`."""
+        density, color = self.field(parameters, 2 * points - 1, directions, ray_index, noise)
+        return density * np.float32(self.side), color
+
+
+class OccupancyNeRF(OccupancySampled):
+    """One network of the paper, sampled where an occupancy grid says that something is."""
+
+    def __init__(self, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics):
+        cube = cube_of_cameras(poses, near, far, config.occupancy.cube_side)
+        field = CubeMLP(mlp_field(config), cube.side)
+        super().__init__(field, config, cube, near, far, poses, intrinsics)

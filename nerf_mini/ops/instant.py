@@ -10,9 +10,8 @@ import numpy as np
 from autodiff import fused
 
 from ..kernels import instant as kernels
-from ..kernels.layers import CHUNKS, TILE
 from .harmonics import HARMONICS
-from .plan import Plan, workspace
+from .plan import Plan, word_dtype
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def instant_parameter_shapes(shape: InstantShape) -> dict[str, tuple[int, int]]:
     return shapes
 
 
-def _reference(encoding, harmonics, ray_index, *parameters, shape):
+def _reference(encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
     layers = iter(zip(parameters[::2], parameters[1::2], strict=True))
 
     def dense(x):
@@ -79,58 +78,47 @@ class InstantPlan(Plan):
     def tables(self) -> tuple:
         return self.buffers, self.density_layers, self.color_layers, self.heads, self.geometry, self.filled
 
-    def packed(self, parameters) -> np.ndarray:
-        """The weights for the kernels, in a buffer of this plan, dtype and thread."""
-        weights = workspace.zeros_once(self, parameters[0].dtype, "weights", self.size)
-        self.pack(parameters, weights)
-        return weights
-
-    def scratch(self, dtype, name: str = "scratch") -> np.ndarray:
-        return workspace.zeros_once(self, dtype, name, (CHUNKS, TILE * self.columns))
-
 
 plan_of = lru_cache(InstantPlan)
 
 
-def _forward(encoding, harmonics, ray_index, *parameters, shape):
+def _forward(encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
     plan, dtype = plan_of(shape), encoding.dtype
+    word = word_dtype(dtype, bfloat16)
     encoding, harmonics = np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics)
     out = np.empty((len(encoding), 4), dtype)
     kernels.instant_forward(
-        encoding, harmonics, ray_index, *plan.tables, plan.packed(parameters), plan.scratch(dtype), out
+        encoding, harmonics, ray_index, *plan.tables, *plan.packed(parameters, word), *plan.room(dtype, word), out
     )
     return out, ()
 
 
-def _backward(needs, g, saved, encoding, harmonics, ray_index, *parameters, shape):
+def _backward(needs, g, saved, encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
     plan, dtype = plan_of(shape), encoding.dtype
+    word = word_dtype(dtype, bfloat16)
     encoding, harmonics = np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics)
-    weights = workspace.zeros_once(plan, dtype, "weights", plan.size)
-    transposed = workspace.zeros_once(plan, dtype, "transposed", plan.size)
-    g_weights = workspace.zeros_once(plan, dtype, "g_weights", (CHUNKS, plan.size))
-    g_weights[...] = 0
-    plan.pack(parameters, weights, transposed)
+    room = plan.backward_room(dtype, word)
     g_encoding = np.empty((len(encoding) if needs[0] else 0, encoding.shape[1]), dtype)
     g_harmonics = np.empty((len(encoding) if needs[1] else 0, HARMONICS), dtype)
     kernels.instant_backward(
-        np.ascontiguousarray(g), encoding, harmonics, ray_index, *plan.tables, weights, transposed,
-        plan.scratch(dtype), plan.scratch(dtype, "g_scratch"), g_weights, g_encoding, g_harmonics,
+        np.ascontiguousarray(g), encoding, harmonics, ray_index, *plan.tables,
+        *plan.packed(parameters, word, transposed=True), *room, g_encoding, g_harmonics,
     )  # fmt: skip
     total = None
     if needs[1]:
         total = np.zeros_like(harmonics)
         np.add.at(total, ray_index, g_harmonics)
-    return g_encoding if needs[0] else None, total, None, *plan.unpack(g_weights.sum(axis=0), parameters)
+    return g_encoding if needs[0] else None, total, None, *plan.unpack(room[-1].sum(axis=0), parameters)
 
 
-def instant_density(encoding: np.ndarray, parameters, shape: InstantShape) -> np.ndarray:
+def instant_density(encoding: np.ndarray, parameters, shape: InstantShape, bfloat16: bool = False) -> np.ndarray:
     """The raw density alone, (samples, 1), of an encoding (samples, shape.encoding): half the work, no derivative."""
     plan, dtype = plan_of(shape), encoding.dtype
-    flat = flat_parameters(parameters, shape)
+    word = word_dtype(dtype, bfloat16)
     out = np.empty((len(encoding), 1), dtype)
     kernels.instant_forward(
-        encoding, np.zeros((1, HARMONICS), dtype), np.zeros(len(encoding), np.int64), *plan.tables, plan.packed(flat),
-        plan.scratch(dtype), out,
+        encoding, np.zeros((1, HARMONICS), dtype), np.zeros(len(encoding), np.int64), *plan.tables,
+        *plan.packed(flat_parameters(parameters, shape), word), *plan.room(dtype, word), out,
     )  # fmt: skip
     return out
 
@@ -150,12 +138,13 @@ def flat_parameters(parameters, shape: InstantShape) -> list:
     return flat
 
 
-def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantShape):
+def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantShape, bfloat16: bool = False):
     """Raw colour and density of samples from their encoding and the harmonics of their rays' directions.
 
     encoding (samples, shape.encoding); harmonics (rays, 16); ray_index (samples,) int64, the ray of each sample;
     parameters a dict of {name: {"weight": (in, out), "bias": (out,)}} for the names of `instant_parameter_shapes`.
     All float arrays have one dtype. Returns (samples, 4): red, green, blue, density, before output activations.
+    `bfloat16` is that of `network`.
     """
     if np.shape(encoding)[1:] != (shape.encoding,) or np.shape(harmonics)[1:] != (HARMONICS,):
         raise ValueError(
@@ -163,4 +152,4 @@ def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantSh
             f" got {np.shape(encoding)} and {np.shape(harmonics)}"
         )
     flat = flat_parameters(parameters, shape)
-    return _instant(encoding, harmonics, np.asarray(ray_index, np.int64), *flat, shape=shape)
+    return _instant(encoding, harmonics, np.asarray(ray_index, np.int64), *flat, shape=shape, bfloat16=bfloat16)

@@ -11,7 +11,7 @@ from autodiff import fused
 
 from ..kernels import network as kernels
 from .encoding import encode, encoding_width, scales_of
-from .plan import Plan, workspace
+from .plan import Plan, word_dtype
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def parameter_shapes(shape: NetworkShape) -> dict[str, tuple[int, int]]:
 # -- the reference: plain NumPy ----------------------------------------------------------------------------------------
 
 
-def _reference(points, directions, ray_index, *parameters, shape):
+def _reference(points, directions, ray_index, *parameters, shape, bfloat16=False):
     layers = dict(zip(parameter_shapes(shape), zip(parameters[::2], parameters[1::2], strict=True), strict=True))
 
     def dense(name, x):
@@ -127,49 +127,46 @@ def _tables(plan):
     return plan.scales, plan.direction_scales, plan.identity, plan.buffers, plan.layers, plan.heads
 
 
-def _forward(points, directions, ray_index, *parameters, shape):
+def _forward(points, directions, ray_index, *parameters, shape, bfloat16=False):
     plan, dtype = plan_of(shape), points.dtype
+    word = word_dtype(dtype, bfloat16)
     points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
-    weights = workspace.zeros_once(plan, dtype, "weights", plan.size)
-    scratch = workspace.zeros_once(plan, dtype, "scratch", (kernels.CHUNKS, kernels.TILE * plan.columns))
-    plan.pack(parameters, weights)
     out = np.empty((len(points), 4), dtype)
-    kernels.network_forward(points, directions, ray_index, *_tables(plan), weights, scratch, out)
+    kernels.network_forward(
+        points, directions, ray_index, *_tables(plan), *plan.packed(parameters, word), *plan.room(dtype, word), out
+    )
     return out, ()
 
 
-def _backward(needs, g, saved, points, directions, ray_index, *parameters, shape):
+def _backward(needs, g, saved, points, directions, ray_index, *parameters, shape, bfloat16=False):
     plan, dtype = plan_of(shape), points.dtype
+    word = word_dtype(dtype, bfloat16)
     points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
-    weights = workspace.zeros_once(plan, dtype, "weights", plan.size)
-    transposed = workspace.zeros_once(plan, dtype, "transposed", plan.size)
-    tile = (kernels.CHUNKS, kernels.TILE * plan.columns)
-    scratch = workspace.zeros_once(plan, dtype, "scratch", tile)
-    g_scratch = workspace.zeros_once(plan, dtype, "g_scratch", tile)
-    g_weights = workspace.zeros_once(plan, dtype, "g_weights", (kernels.CHUNKS, plan.size))
-    g_weights[...] = 0
-    plan.pack(parameters, weights, transposed)
+    room = plan.backward_room(dtype, word)
     rows = len(points) if needs[0] or needs[1] else 0
     g_points, g_directions = np.empty((rows, 3), dtype), np.zeros((rows, 3), dtype)
     kernels.network_backward(
         np.ascontiguousarray(g), points, directions, ray_index, *_tables(plan),
-        weights, transposed, scratch, g_scratch, g_weights, g_points, g_directions,
+        *plan.packed(parameters, word, transposed=True), *room, g_points, g_directions,
     )  # fmt: skip
     total = np.zeros_like(directions)
     if needs[1]:
         np.add.at(total, ray_index, g_directions)
-    return g_points if needs[0] else None, total, None, *plan.unpack(g_weights.sum(axis=0), parameters)
+    return g_points if needs[0] else None, total, None, *plan.unpack(room[-1].sum(axis=0), parameters)
 
 
 _network = fused("network", reference=_reference, forward=_forward, backward=_backward)
 
 
-def network(points, directions, ray_index, parameters, shape: NetworkShape):
+def network(points, directions, ray_index, parameters, shape: NetworkShape, bfloat16: bool = False):
     """Raw colour and density of samples: the network of Mildenhall et al. 2020 (figure 7), before output activations.
 
     points (samples, 3); directions (rays, 3), unit; ray_index (samples,) int64, the ray of each sample; parameters
     a dict of {name: {"weight": (in, out), "bias": (out,)}} for the names of `parameter_shapes(shape)`. All float
     arrays have one dtype. Returns (samples, 4): red, green, blue, density.
+
+    With `bfloat16`, the products of float32 layers round their factors to bfloat16 where the CPU multiplies those
+    faster; sums, biases and heads stay float32. It is ignored elsewhere, and for derivatives of higher order.
     """
     flat = []
     for name, (inputs, outputs) in parameter_shapes(shape).items():
@@ -180,4 +177,4 @@ def network(points, directions, ray_index, parameters, shape: NetworkShape):
                 f"network parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}"
             )
         flat += [layer["weight"], layer["bias"]]
-    return _network(points, directions, np.asarray(ray_index, np.int64), *flat, shape=shape)
+    return _network(points, directions, np.asarray(ray_index, np.int64), *flat, shape=shape, bfloat16=bfloat16)

@@ -8,12 +8,42 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..kernels.matmul import COLUMNS
+from ..kernels.layers import CHUNKS, TILE
+from ..kernels.matmul import BFLOAT16, COLUMNS, panel_columns
 
 
 def padded(width: int) -> int:
     """A width in whole vectors."""
     return -(-width // COLUMNS) * COLUMNS
+
+
+def word_dtype(dtype, bfloat16: bool) -> np.dtype:
+    """The dtype of the words of operands: uint32, pairs of bfloat16, where that is wanted and the CPU can; or dtype."""
+    return np.dtype(np.uint32 if bfloat16 and BFLOAT16 and dtype == np.float32 else dtype)
+
+
+def _write_panels(block, operands, offset: int, high: int, wide: int, dtype) -> None:
+    """Write a matrix (rows, columns) as a right operand (high, wide), in panels; the padding is zero already."""
+    panel = panel_columns(dtype.itemsize)
+    per_word = 2 if operands.dtype == np.uint32 else 1
+    if per_word == 2:
+        block = _row_pairs(block)
+    rows, columns = block.shape
+    if columns % panel:
+        block = np.pad(block, ((0, 0), (0, -columns % panel)))
+    start, size = offset // per_word, high * wide // per_word
+    target = operands[start : start + size].reshape(wide // panel, high // per_word, panel)
+    parts = block.shape[1] // panel
+    target[:parts, :rows] = block.reshape(rows, parts, panel).swapaxes(0, 1)
+
+
+def _row_pairs(block):
+    """Neighbouring rows of float32, rounded to bfloat16, as the lower and the upper halves of uint32."""
+    bits: np.ndarray = np.ascontiguousarray(block).view(np.uint32)
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    if len(bits) % 2:
+        bits = np.pad(bits, ((0, 1), (0, 0)))
+    return bits[0::2] | bits[1::2] << 16
 
 
 class Plan:
@@ -24,6 +54,7 @@ class Plan:
     """
 
     columns: int  # of all buffers together
+    widest: int  # columns of a buffer
     buffers: np.ndarray  # (buffers, 2): offset and width, padded
 
     def __init__(self, names: Sequence[str], input_widths: Sequence[int]):
@@ -37,10 +68,11 @@ class Plan:
         widths = [padded(width) for width in self._widths]
         offsets = np.concatenate([[0], np.cumsum(widths)])
         self.columns = int(offsets[-1])
+        self.widest = max(widths)
         self.buffers = np.array(list(zip(offsets, widths, strict=False)), np.int64)
 
     def _take(self, size: int) -> int:
-        offset, self.size = self.size, self.size + size
+        offset, self.size = self.size, self.size + padded(size)
         return offset
 
     def _layer(
@@ -74,22 +106,46 @@ class Plan:
         self._biases.append((2 * number + 1, columns, bias))
         return source, weight, bias, column, columns
 
-    def pack(self, parameters, packed, transposed=None) -> None:
-        """Copy the parameters into the padded layout; the padding of `packed` must be zero already."""
-        for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
+    def packed(self, parameters, word, transposed: bool = False) -> tuple[np.ndarray, ...]:
+        """The parameters for the kernels, in buffers of this plan and thread.
+
+        Biases and heads as numbers; the layers' weights as operands of words of the given dtype; with `transposed`
+        also those of the transposed weights.
+        """
+        dtype = parameters[0].dtype
+        weights = workspace.zeros_once(self, dtype, "weights", self.size)
+        operands = workspace.zeros_once(self, word, "operands", self.size)
+        turned = workspace.zeros_once(self, word, "transposed", self.size) if transposed else None
+        for number, row, rows, _, offset, high, wide, is_head in self._blocks:
             block = parameters[number][row : row + rows]
-            view = packed[offset : offset + high * wide].reshape(high, wide)
             if is_head:
-                view[:, :rows] = block.T
+                weights[offset : offset + high * wide].reshape(high, wide)[:, :rows] = block.T
                 continue
-            view[:rows, :columns] = block
-            if transposed is not None:
-                transposed[offset : offset + high * wide].reshape(wide, high)[:columns, :rows] = block.T
+            _write_panels(block, operands, offset, high, wide, dtype)
+            if turned is not None:
+                _write_panels(block.T, turned, offset, wide, high, dtype)
         for number, length, offset in self._biases:
-            packed[offset : offset + length] = parameters[number]
+            weights[offset : offset + length] = parameters[number]
+        return (weights, operands) if turned is None else (weights, operands, turned)
+
+    def room(self, dtype, word) -> tuple[np.ndarray, np.ndarray]:
+        """`scratch` and `values` of the kernels, of any content."""
+        return (
+            workspace.zeros_once(self, word, "scratch", (CHUNKS, TILE * self.columns)),
+            workspace.zeros_once(self, dtype, "values", (CHUNKS, TILE * self.widest)),
+        )
+
+    def backward_room(self, dtype, word) -> tuple[np.ndarray, ...]:
+        """`scratch`, `g_scratch`, `values`, `spare`, of any content, and `g_weights`, zeros."""
+        scratch, values = self.room(dtype, word)
+        g_scratch = workspace.zeros_once(self, dtype, "g_scratch", (CHUNKS, TILE * self.columns))
+        spare = workspace.zeros_once(self, word, "spare", (CHUNKS, 3, TILE * self.widest))
+        g_weights = workspace.zeros_once(self, dtype, "g_weights", (CHUNKS, self.size))
+        g_weights[...] = 0
+        return scratch, g_scratch, values, spare, g_weights
 
     def unpack(self, packed, parameters) -> list[np.ndarray]:
-        """The inverse of `pack` for a gradient: fresh arrays of the parameters' shapes."""
+        """The gradient of the parameters, fresh arrays of their shapes, from that of the packed weights."""
         out = [np.empty_like(p) for p in parameters]
         for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
             view = packed[offset : offset + high * wide].reshape(high, wide)

@@ -1,7 +1,8 @@
 """Where along a ray to look."""
 
 from .hierarchical import fine_samples
-from .packing import RaySamples, pack
+from .occupancy import cube_of_cameras
+from .packing import RaySamples, pack, pack_part
 from .stratified import stratified_samples
 
-__all__ = ["RaySamples", "fine_samples", "pack", "stratified_samples"]
+__all__ = ["RaySamples", "cube_of_cameras", "fine_samples", "pack", "pack_part", "stratified_samples"]

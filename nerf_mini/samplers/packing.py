@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ops import positions
+
 
 @dataclass(frozen=True)
 class RaySamples:
@@ -24,7 +26,7 @@ class RaySamples:
 
     def points(self, origins: Any, directions: Any) -> Any:
         """Positions of the samples, (samples, 3), for origins and directions (rays, 3)."""
-        return origins[self.ray_index] + self.t[:, None] * directions[self.ray_index]
+        return positions(origins, directions, self.t, self.ray_index)
 
 
 def pack(t: np.ndarray, far: float) -> RaySamples:
@@ -43,3 +45,10 @@ def pack(t: np.ndarray, far: float) -> RaySamples:
         starts=np.arange(rays) * samples,
         counts=np.full(rays, samples),
     )
+
+
+def pack_part(t: np.ndarray, far: float, kept: np.ndarray) -> RaySamples:
+    """The samples of `pack` for which kept (rays, samples) is true: the others count as empty."""
+    samples = pack(t, far)
+    flat, counts = kept.reshape(-1), np.count_nonzero(kept, axis=1)
+    return RaySamples(samples.t[flat], samples.delta[flat], samples.ray_index[flat], np.cumsum(counts) - counts, counts)

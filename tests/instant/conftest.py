@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nerf_mini.config import Config, InstantConfig, OptimiserConfig, TrainingConfig
+from nerf_mini.config import Config, InstantConfig, OccupancyConfig, OptimiserConfig, TrainingConfig
 from nerf_mini.scenes.toy import make_scene
 
 TINY = Config(
     method="instant",
     instant=InstantConfig(
         levels=4, log2_entries=10, base_resolution=4, finest_resolution=32, hidden_width=32, color_layers=1,
-        samples_per_step=2048, march_steps=128, occupancy_resolution=16,
     ),
+    occupancy=OccupancyConfig(samples_per_step=2048, march_steps=128, occupancy_resolution=16),
     optimiser=OptimiserConfig(learning_rate=1e-2, final_rate=1e-3, decay_steps=200, epsilon=1e-15),
     training=TrainingConfig(crop_steps=0, max_steps=30, log_every=2, checkpoint_every=8, validate_every=10),
 )  # fmt: skip

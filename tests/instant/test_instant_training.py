@@ -13,8 +13,8 @@ from nerf_mini.cli import main, parse_train
 from nerf_mini.config import PRESETS
 from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_run
-from nerf_mini.fields import InstantField, truncated_exp
-from nerf_mini.ops import GridShape, InstantShape
+from nerf_mini.fields import InstantField
+from nerf_mini.ops import GridShape, InstantShape, truncated_exp
 from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.rendering import render_image
 from nerf_mini.run import open_run

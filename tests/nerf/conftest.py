@@ -22,6 +22,7 @@ TINY = Config(
 
 # The same as options of `nerf-mini train`.
 TINY_OPTIONS = [
+    *("--method", "nerf"),
     *("--depth", "2", "--width", "16", "--position-frequencies", "3", "--direction-frequencies", "1"),
     *("--coarse-samples", "8", "--fine-samples", "8"),
     *("--learning-rate", "1e-2", "--final-rate", "1e-3", "--decay-steps", "200"),

@@ -117,7 +117,45 @@ def histogram(rays, bins, samples, empty=0.0, layout=np.ascontiguousarray):
     return make
 
 
+def raw_outputs(samples, layout=np.ascontiguousarray):
+    return lambda rng: (layout(rng.uniform(-6, 6, (samples, 4))),)
+
+
+def positions_example(samples, rays, ordered=True, layout=np.ascontiguousarray):
+    def make(rng):
+        index = rng.integers(max(rays, 1), size=samples)
+        arrays = rng.standard_normal((rays, 3)), rng.standard_normal((rays, 3)), rng.uniform(0, 3, samples)
+        return *(layout(array) for array in arrays), np.sort(index) if ordered else index
+
+    return make
+
+
+def weights_of_rays(*args, **kwargs):
+    """Weights, distances and intervals of `samples_of_rays`."""
+
+    def make(rng):
+        weights, _, t, delta, starts, counts = samples_of_rays(*args, **kwargs)(rng)
+        return weights, t, delta, starts, counts
+
+    return make
+
+
 EXAMPLES: dict[str, list[Example]] = {
+    "activate": [
+        Example("relu", raw_outputs(30), {"density": "relu"}),
+        Example("softplus", raw_outputs(30), {"density": "softplus"}),
+        Example("exp", raw_outputs(30), {"density": "exp"}),
+        Example("two-tiles", raw_outputs(515), {"density": "exp"}),
+        Example("no-sample", raw_outputs(0), {"density": "softplus"}),
+        Example("strided", raw_outputs(9, layout=strided), {"density": "softplus"}),
+    ],
+    "distortion": [
+        Example("equal-counts", weights_of_rays([6] * 4)),
+        Example("ragged-with-empty-rays", weights_of_rays([3, 0, 1, 7, 0])),
+        Example("samples-of-no-ray", weights_of_rays([2, 5, 0, 3], gaps=2)),
+        Example("no-sample", weights_of_rays([0, 0])),
+        Example("strided", weights_of_rays([4, 3], layout=strided)),
+    ],
     "encode": [
         Example("points", points(7, 3), {"frequencies": 4}),
         Example("one-point", points(1, 3), {"frequencies": 1}),
@@ -168,6 +206,13 @@ EXAMPLES: dict[str, list[Example]] = {
         instant_example("one-sample", 1, 1),
         instant_example("no-sample", 0, 2),
         instant_example("strided", 19, 4, layout=strided),
+    ],
+    "positions": [
+        Example("several-rays", positions_example(9, 4)),
+        Example("rays-in-any-order", positions_example(9, 4, ordered=False)),
+        Example("no-sample", positions_example(0, 2)),
+        Example("no-ray", positions_example(0, 0)),
+        Example("strided", positions_example(7, 3, layout=strided)),
     ],
     "sample_histogram": [
         Example("full", histogram(4, 6, 9)),

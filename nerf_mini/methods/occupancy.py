@@ -1,9 +1,9 @@
-"""The instant method: a hash grid with a small network, sampled where an occupancy grid says that something is."""
+"""Fields in a cube around the scene, sampled where an occupancy grid says that something is."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..config import Config
 from ..fields import InstantField
 from ..kernels import tracing
 from ..kernels.layers import CHUNKS
-from ..ops import GridShape, InstantShape, composite
+from ..ops import GridShape, InstantShape, composite, distortion
 from ..samplers.occupancy import Cube, MarchedRays, OccupancyGrid, cube_of_cameras
 from ..volume import Rendering
 from .base import Method
@@ -33,33 +33,36 @@ MOST_RAYS = 1 << 15  # per step
 MEMORY = 0.9  # weight of the past in the number of samples per ray
 
 
-class Instant(Method):
-    """Multiresolution hash encoding with a small network (Mueller et al. 2022), trained on a cube around the scene."""
+class CubeField(Protocol):
+    """Density and colour in the unit cube; lengths, and so density, are in sides of the cube."""
 
-    lazy = ("tables",)
+    def init(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Fresh parameters."""
 
-    def __init__(self, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics):
-        settings = config.instant
-        grid = GridShape(
-            levels=settings.levels,
-            features=settings.features,
-            log2_entries=settings.log2_entries,
-            base=settings.base_resolution,
-            finest=settings.finest_resolution,
-        )
-        network = InstantShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
-        self.field = InstantField(grid, network)
-        self.near, self.far, self.poses, self.intrinsics = near, far, poses, intrinsics
-        cube = cube_of_cameras(poses, near, far, settings.cube_side)
+    def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
+        """Density alone, (samples,), at points (samples, 3); plain arrays, no derivative."""
+
+    def __call__(
+        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+    ) -> tuple:
+        """points (samples, 3), directions (rays, 3) -> density (samples,), color (samples, 3)."""
+
+
+class OccupancySampled(Method):
+    """A field in a cube around the scene, sampled with steps of one length in occupied cells (Mueller et al. 2022)."""
+
+    def __init__(
+        self, field: CubeField, config: Config, cube: Cube, near: float, far: float, poses: np.ndarray,
+        intrinsics: Intrinsics,
+    ):  # fmt: skip
+        settings = config.occupancy
+        self.field, self.near, self.far, self.poses, self.intrinsics = field, near, far, poses, intrinsics
+        self.noise, self.distortion = config.sampling.density_noise, config.training.distortion
         self.march_steps = settings.march_steps
         self.samples_per_step = settings.samples_per_step
         self.occupancy = OccupancyGrid.full(cube, settings.occupancy_resolution)
         self.samples_per_ray = np.full(1, settings.march_steps / 8)  # running mean; the first steps are long
         self.step, self.budget = self._march_step(0), self._budget(0)
-
-    @classmethod
-    def of_cameras(cls, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> Instant:
-        return cls(config, near, far, poses, intrinsics)
 
     @property
     def cube(self) -> Cube:
@@ -111,16 +114,22 @@ class Instant(Method):
             batch.origins, batch.directions, self.cube, self.step, self.budget
         )
         target, background = batch.target[rays], batch.background[rays]
+        noise = np.float32(self.noise) * rng.standard_normal(len(points), np.float32) if self.noise > 0 else None
 
         def loss(parameters):
-            density, color = self.field(parameters, points, directions, samples.ray_index)
-            color, _, opacity, _ = composite(density, color, samples.t, samples.delta, samples.starts, samples.counts)
+            density, color = self.field(parameters, points, directions, samples.ray_index, noise)
+            s = samples.t, samples.delta, samples.starts, samples.counts
+            color, _, opacity, weights = composite(density, color, *s)
             color = color + (1 - opacity)[:, None] * background
-            return np.mean((color - target) ** 2)
+            photometric = np.mean((color - target) ** 2)
+            if self.distortion == 0:
+                return photometric, photometric
+            spread_out = np.mean(distortion(weights, samples.t / np.float32(self.cube.side), *s[1:]))
+            return photometric + np.float32(self.distortion) * spread_out, photometric
 
-        value, gradient = value_and_grad(loss)(parameters)
+        (value, photometric), gradient = value_and_grad(loss, has_aux=True)(parameters)
         found = math.inf if len(points) else 0.0
-        return {"loss": float(value), "fine_loss": float(value), "spread": found}, gradient
+        return {"loss": float(value), "fine_loss": float(photometric), "spread": found}, gradient
 
     def _march(self, origins, directions, jitter, step, room) -> MarchedRays:
         return self.occupancy.march(origins, directions, jitter, self.near, self.far, step, room)
@@ -180,4 +189,24 @@ class Instant(Method):
             part = slice(first, first + VIEW_SAMPLES)
             _, emitted[part] = self.field(parameters, points[part], directions, samples.ray_index[part])
         tracing.add_colors(emitted, seen.starts, density, samples.starts, counts, color)
-        return Rendering(color, distance / np.maximum(opacity, 1e-10), opacity, None)
+        return Rendering(color, distance / np.maximum(opacity, 1e-10), opacity)
+
+
+class Instant(OccupancySampled):
+    """Multiresolution hash encoding with a small network (Mueller et al. 2022)."""
+
+    lazy = ("tables",)
+
+    def __init__(self, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics):
+        settings = config.instant
+        grid = GridShape(
+            levels=settings.levels,
+            features=settings.features,
+            log2_entries=settings.log2_entries,
+            base=settings.base_resolution,
+            finest=settings.finest_resolution,
+        )
+        network = InstantShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
+        field = InstantField(grid, network, bfloat16=config.precision != "float32")
+        cube = cube_of_cameras(poses, near, far, config.occupancy.cube_side)
+        super().__init__(field, config, cube, near, far, poses, intrinsics)

@@ -1,0 +1,27 @@
+"""Positions of samples along rays: o + t d."""
+
+from numba import njit, prange
+
+_BLOCK = 4096
+
+
+@njit(parallel=True, cache=True)
+def positions_forward(origins, directions, t, ray_index, out):
+    """origins, directions (rays, 3), t and ray_index (samples,) -> out (samples, 3)."""
+    for block in prange((t.size + _BLOCK - 1) // _BLOCK):
+        for i in range(block * _BLOCK, min((block + 1) * _BLOCK, t.size)):
+            ray = ray_index[i]
+            for axis in range(3):
+                out[i, axis] = origins[ray, axis] + t[i] * directions[ray, axis]
+
+
+@njit(cache=True)
+def positions_backward(g, directions, t, ray_index, g_origins, g_directions, g_t):
+    """Adds to g_origins and g_directions (rays, 3); fills g_t (samples,)."""
+    for i in range(t.size):
+        ray, slope = ray_index[i], g.dtype.type(0)
+        for axis in range(3):
+            slope += g[i, axis] * directions[ray, axis]
+            g_origins[ray, axis] += g[i, axis]
+            g_directions[ray, axis] += t[i] * g[i, axis]
+        g_t[i] = slope

@@ -1,0 +1,44 @@
+"""Positions of samples along rays as a fused operator."""
+
+import numpy as np
+
+from autodiff import fused
+
+from ..kernels import positions as kernels
+
+
+def _reference(origins, directions, t, ray_index):
+    return origins[ray_index] + t[:, None] * directions[ray_index]
+
+
+def _forward(origins, directions, t, ray_index):
+    out = np.empty((len(t), 3), t.dtype)
+    kernels.positions_forward(*_contiguous(origins, directions, t), ray_index, out)
+    return out, ()
+
+
+def _backward(needs, g, saved, origins, directions, t, ray_index):
+    origins, directions, t, g = _contiguous(origins, directions, t, g)
+    gradients = np.zeros_like(origins), np.zeros_like(directions), np.empty_like(t)
+    kernels.positions_backward(g, directions, t, ray_index, *gradients)
+    return *gradients, None
+
+
+def _contiguous(*arrays):
+    return [np.ascontiguousarray(array) for array in arrays]
+
+
+_positions = fused("positions", reference=_reference, forward=_forward, backward=_backward)
+
+
+def positions(origins, directions, t, ray_index):
+    """Points origin + t direction, (samples, 3), of samples at distances t (samples,) along their rays.
+
+    origins, directions (rays, 3); ray_index (samples,) int64, the ray of each sample.
+    """
+    if np.shape(origins) != np.shape(directions) or np.shape(t) != np.shape(ray_index):
+        raise ValueError(
+            "positions takes origins and directions of one shape, and t and ray_index of one shape; got"
+            f" {np.shape(origins)}, {np.shape(directions)}, {np.shape(t)}, {np.shape(ray_index)}"
+        )
+    return _positions(origins, directions, t, np.asarray(ray_index, np.int64))
