@@ -73,6 +73,8 @@ class RenderArguments:
     """Folder for PNG files, or a file that ends in .gif or .mp4; by default RUN/renders/<path>."""
     maps: bool = False
     """Write depth and opacity maps too."""
+    progressive: bool = False
+    """Write each PNG file coarse first, and again as it gets sharper: for a viewer that reloads."""
 
 
 @dataclass(frozen=True)

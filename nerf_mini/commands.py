@@ -14,7 +14,7 @@ from .errors import UserError
 from .evaluation import evaluate_run
 from .novel_views import render_views
 from .run import open_run
-from .training import Progress, Training, final_evaluation, resume, start, train
+from .training import Progress, Training, final_evaluation, memory_needed, resume, start, train
 
 if TYPE_CHECKING:
     from .cli import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments
@@ -34,7 +34,7 @@ def train_command(arguments: TrainArguments) -> None:
     else:
         training = start(arguments.data, output, config)
         _say(f"training {config.method} ({arguments.preset}) on {_describe(training)}")
-        _say(f"run folder: {output}")
+        _say(f"run folder: {output}; memory: about {memory_needed(training) / 1e9:.1f} GB")
     remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
     with _ProgressLine(training, remaining) as line:
         reason = train(training, remaining, Progress(step=line.step, message=line.message))
@@ -134,7 +134,14 @@ def render_command(arguments: RenderArguments) -> None:
             bar.update(done - bar.n)
 
         result = render_views(
-            run, arguments.path, arguments.views, arguments.scale, arguments.output, arguments.maps, report
+            run,
+            arguments.path,
+            arguments.views,
+            arguments.scale,
+            arguments.output,
+            arguments.maps,
+            arguments.progressive,
+            report,
         )
     for warning in result.warnings:
         _say(warning)

@@ -13,7 +13,7 @@ import numpy as np
 from .errors import UserError
 from .files import write_atomically
 from .images import to_uint8, write_image
-from .rendering import RenderedImage, depth_picture, render_image
+from .rendering import RenderedImage, depth_picture, render_image, render_progressively
 from .run import Run
 from .trajectories import orbit_like, spiral_like
 
@@ -46,12 +46,13 @@ def path_poses(run: Run, path: str, views: int | None) -> np.ndarray:
 
 def render_views(
     run: Run, path: str = "orbit", views: int | None = None, scale: float = 1.0, output: Path | None = None,
-    maps: bool = False, report: Callable[[int, int], None] = lambda done, total: None,
+    maps: bool = False, progressive: bool = False, report: Callable[[int, int], None] = lambda done, total: None,
 ) -> NovelViews:  # fmt: skip
     """Render a run's newest checkpoint along a path.
 
     `output` is a folder for PNG files, or a .gif or .mp4 file; by default RUN/renders/<path>. `scale` multiplies
-    width and height. With `maps`, depth and opacity are written too. Raises UserError for what cannot be done.
+    width and height. With `maps`, depth and opacity are written too. With `progressive`, each PNG file is written
+    coarse first, and again as it gets sharper. Raises UserError for what cannot be done.
     """
     if not 0 < scale <= 16:
         raise UserError(f"--scale {scale}: must be positive and at most 16.")
@@ -61,6 +62,8 @@ def render_views(
         raise UserError(f"{output}: name a folder for PNG files, or a file that ends in {' or '.join(VIDEO_SUFFIXES)}.")
     if output.suffix.lower() == ".mp4":
         require_video()
+    if progressive and video:
+        raise UserError("--progressive is for PNG files: name a folder with --output.")
     if output.is_file() and not video:
         raise UserError(f"{output}: is a file; name a folder.")
     try:
@@ -72,7 +75,13 @@ def render_views(
     method = run.method(checkpoint)
     images = []
     for number, pose in enumerate(poses):
-        images.append(render_image(method, checkpoint.parameters, intrinsics, pose, run.cameras.background))
+        view = method, checkpoint.parameters, intrinsics, pose, run.cameras.background
+        if progressive:
+            for image in render_progressively(*view):
+                write_pictures(output, {"color": [to_uint8(image.color)]}, number)
+            images.append(image)
+        else:
+            images.append(render_image(*view))
         report(number + 1, len(poses))
     pictures = {"color": [to_uint8(image.color) for image in images]}
     if maps:
@@ -82,11 +91,11 @@ def render_views(
     return NovelViews(write(output, pictures), checkpoint.optimiser.step, warnings)
 
 
-def write_pictures(folder: Path, pictures: dict[str, list[np.ndarray]]) -> list[Path]:
-    """folder/color_000.png and so on."""
+def write_pictures(folder: Path, pictures: dict[str, list[np.ndarray]], first: int = 0) -> list[Path]:
+    """folder/color_000.png and so on, numbered from `first`."""
     files = []
     for kind, frames in pictures.items():
-        for number, frame in enumerate(frames):
+        for number, frame in enumerate(frames, first):
             files.append(folder / f"{kind}_{number:03d}.png")
             write_image(files[-1], frame)
     return files

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .cameras import Intrinsics, image_rays
-from .methods import background_color
-
-CHUNK_RAYS = 4096
+from .methods import CHUNK_RAYS, background_color
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,34 @@ def render_image(
         np.concatenate(depth).reshape(size),
         np.concatenate(opacity).reshape(size),
     )
+
+
+def render_progressively(
+    method: Any, parameters: Any, intrinsics: Intrinsics, pose: np.ndarray, background: str, coarsest: int = 8
+) -> Iterator[RenderedImage]:
+    """A whole view, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
+
+    The first shows every `coarsest`-th pixel of a row and column, a power of two, as a square; each further one halves
+    that. No ray is followed twice.
+    """
+    if coarsest < 1 or coarsest & (coarsest - 1):
+        raise ValueError(f"coarsest must be a power of two, not {coarsest}")
+    origins, directions = image_rays(intrinsics, pose)
+    size = intrinsics.height, intrinsics.width
+    row, column = (place.reshape(-1) for place in np.indices(size))
+    values = np.zeros((len(origins), 5), np.float32)  # colour, depth, opacity
+    done, stride = np.zeros(len(origins), bool), coarsest
+    while stride >= 1:
+        (new,) = np.nonzero((row % stride == 0) & (column % stride == 0) & ~done)
+        for first in range(0, len(new), CHUNK_RAYS):
+            part = new[first : first + CHUNK_RAYS]
+            seen = method.view(parameters, origins[part], directions[part], background_color(background, len(part)))
+            values[part] = np.column_stack([seen.color, seen.depth, seen.opacity])
+        done[new] = True
+        corner = row // stride * stride * size[1] + column // stride * stride  # of the square that a pixel lies in
+        color, depth, opacity = np.split(values[corner].reshape(*size, 5), [3, 4], axis=2)
+        yield RenderedImage(np.clip(color, 0, 1), depth[..., 0], opacity[..., 0])
+        stride //= 2
 
 
 def depth_picture(image: RenderedImage, near: float, far: float) -> np.ndarray:

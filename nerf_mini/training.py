@@ -28,6 +28,7 @@ from .rendering import render_image
 from .run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
 from .scenes import Scene
 
+PROCESS_BYTES, SAMPLE_BYTES = 220 << 20, 320  # measured, see `memory_needed`
 COLLAPSE_AFTER = 400  # steps; before, a network may well be of one colour
 COLLAPSE_SPREAD = 2e-3  # standard deviation of the rendered colours of a batch
 
@@ -84,6 +85,17 @@ def resume(output: Path, config: Config | None = None, data: Path | None = None,
         warn(f"{warning} Falling back to the checkpoint of step {state.optimiser.step}.")
     truncate_metrics(run.metrics, state.optimiser.step)
     return Training(run, scene, state, run.method(state))
+
+
+def memory_needed(training: Training) -> int:
+    """About how many bytes the process will take: a forecast, from sizes alone.
+
+    The interpreter and compiled kernels; the pictures; parameters, their gradient and Adam's two means; and for each
+    sample that is worked on at once its position, encoding, raw outputs, colour and their gradients.
+    """
+    images = sum(views.images.nbytes for views in training.scene.splits.values())
+    parameters = sum(leaf.nbytes for leaf in tree.flatten(training.state.parameters)[0])
+    return PROCESS_BYTES + images + 4 * parameters + SAMPLE_BYTES * training.method.samples_at_once()
 
 
 def train(training: Training, max_seconds: float | None = None, progress: Progress | None = None) -> str:

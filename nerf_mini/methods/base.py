@@ -29,6 +29,10 @@ class Method(ABC):
         """How many rays to draw for the next step."""
 
     @abstractmethod
+    def samples_at_once(self) -> int:
+        """About how many samples a training step or a picture works on together, for a forecast of memory."""
+
+    @abstractmethod
     def loss_and_gradient(
         self, parameters: Any, batch: RayBatch, rng: np.random.Generator
     ) -> tuple[dict[str, float], Any]:

@@ -91,6 +91,10 @@ class OccupancySampled(Method):
         """As many as have visible samples to fill the budget."""
         return int(np.clip(self.budget / max(self.samples_per_ray[0], 1e-3), 16, MOST_RAYS))
 
+    def samples_at_once(self) -> int:
+        """See `Method`."""
+        return 2 * ROOM * self.samples_per_step
+
     def background_of_step(self, background: str, has_alpha: bool) -> str:
         """Random behind pictures with alpha: what is not opaque cannot pass for the colour of the background."""
         return "random" if has_alpha else background

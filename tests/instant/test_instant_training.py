@@ -10,15 +10,16 @@ import pytest
 from autodiff import check_grads, value_and_grad
 from nerf_mini.checkpoint import checkpoint_files
 from nerf_mini.cli import main, parse_train
-from nerf_mini.config import PRESETS
+from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_run
 from nerf_mini.fields import InstantField
+from nerf_mini.methods import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
 from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.rendering import render_image
 from nerf_mini.run import open_run
-from nerf_mini.training import Progress, resume, start, train
+from nerf_mini.training import Progress, final_evaluation, memory_needed, resume, start, train
 from nerf_mini.volume import Rendering, render
 
 
@@ -197,3 +198,54 @@ def test_train_evaluate_and_render_from_the_command_line(tmp_path, blobs, capsys
     assert main(["render", run, "--views", "2", "--maps"]) == 0
     assert "training instant (default)" in capsys.readouterr().out
     assert len(list((tmp_path / "run" / "renders" / "orbit").iterdir())) == 6
+
+
+def test_the_network_of_the_paper_learns_with_the_occupancy_sampler(blobs, tmp_path, tiny):
+    """--method nerf --sampler occupancy: one network, samples where the grid says that something is."""
+    config = dataclasses.replace(
+        tiny,
+        method="nerf",
+        sampling=SamplingConfig(sampler="occupancy"),
+        network=NetworkConfig(depth=2, width=32, position_frequencies=4),
+        training=dataclasses.replace(tiny.training, max_steps=150),
+    )
+    training = start(blobs, tmp_path / "run", config)
+    assert isinstance(training.method, OccupancyNeRF)
+    train(training)
+    assert final_evaluation(training)["psnr"] > 20
+    assert training.method.occupancy.bits.mean() < 255  # some of the cube was found empty
+
+
+@pytest.mark.parametrize("method", ["nerf", "instant"])
+def test_the_distortion_loss_pulls_weights_together(blobs, tmp_path, method, tiny):
+    """A heavy one thins out what lies along a ray: the mean distortion of rays falls."""
+    spread = {}
+    for weight in (0.0, 0.3):
+        settings = dataclasses.replace(tiny.training, max_steps=60, distortion=weight, rays=64)
+        sampling = SamplingConfig(coarse_samples=8, fine_samples=8)
+        network = NetworkConfig(depth=2, width=16, position_frequencies=3)
+        config = dataclasses.replace(tiny, method=method, training=settings, sampling=sampling, network=network)
+        training = start(blobs, tmp_path / f"{weight}", config)
+        train(training)
+        spread[weight] = last_loss(training, 1.0) - last_loss(training, 0.0)
+    assert 0 <= spread[0.3] < 0.5 * spread[0.0]
+
+
+def last_loss(training, weight):
+    """The loss of one fixed batch with that weight of the distortion."""
+    training.method.distortion = weight
+    rng = np.random.default_rng(5)
+    batch = draw_batch(training.scene.splits["train"], 64, "white", 1.0, rng)
+    return training.method.loss_and_gradient(training.state.parameters, batch, rng)[0]["loss"]
+
+
+def test_the_forecast_of_memory_counts_pictures_tables_and_samples(blobs, tmp_path, tiny):
+    def forecast(path, **changes):
+        config = dataclasses.replace(tiny, **changes)
+        return memory_needed(start(blobs, tmp_path / path, config))
+
+    base = forecast("base")
+    assert 2e8 < base < 4e8  # hardly more than the process itself
+    larger = forecast("tables", instant=dataclasses.replace(tiny.instant, log2_entries=20, finest_resolution=512))
+    assert larger - base > 4 * 4 * 2**20  # four numbers an entry, at least one more level of 2^20 entries
+    assert forecast("samples", occupancy=dataclasses.replace(tiny.occupancy, samples_per_step=2**16)) > base + 5e7

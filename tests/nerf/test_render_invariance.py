@@ -1,5 +1,7 @@
 """A picture does not depend on how it was computed, and a smaller one shows the same view."""
 
+import dataclasses
+
 import numba
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 import nerf_mini.rendering as rendering
 from nerf_mini.cameras import Intrinsics, camera_rays
 from nerf_mini.cli import main
+from nerf_mini.config import SamplingConfig
 from nerf_mini.images import read_image
+from nerf_mini.methods import NeRF
 from nerf_mini.rendering import RenderedImage, depth_picture, render_image
 from nerf_mini.run import open_run
 
@@ -91,3 +95,36 @@ def test_depth_pictures_are_bright_near_and_dark_far_or_empty():
     depth, opacity = np.array([[2.0, 4.0, 6.0, 1.0, 3.0]]), np.array([[1.0, 1, 1, 1, 0.2]])
     image = RenderedImage(np.zeros((1, 5, 3)), depth, opacity)
     np.testing.assert_array_equal(depth_picture(image, 2.0, 6.0), [[1, 0.5, 0, 1, 0]])
+
+
+def test_progressive_pictures_get_sharper_and_end_as_the_whole_one(render):
+    """The first shows every fourth pixel as a square; the last is the picture that is rendered at once."""
+    run = render.run
+    view = render.method, render.parameters, run.cameras.intrinsics, run.cameras.poses["test"][0], "white"
+    pictures = list(rendering.render_progressively(*view, coarsest=4))
+    whole = render()
+    assert len(pictures) == 3
+    np.testing.assert_array_equal(pictures[0].color, np.repeat(np.repeat(whole.color[::4, ::4], 4, 0), 4, 1))
+    errors = [np.abs(picture.color - whole.color).mean() for picture in pictures]
+    assert errors[0] > errors[1] > errors[2] == 0
+    assert_same_bits(pictures[-1], whole)
+
+
+def test_what_the_coarse_pass_found_empty_or_hidden_is_not_missed(render):
+    """With networks that agree, the picture without those samples is that of all of them, to half a level of 8 bits."""
+    origins, directions = rendering.image_rays(render.run.cameras.intrinsics, render.run.cameras.poses["test"][0])
+    background = np.ones_like(origins)
+    many = dataclasses.replace(render.run.config, sampling=SamplingConfig(coarse_samples=96, fine_samples=16))
+    method = NeRF(many, render.run.cameras.near, render.run.cameras.far)
+    sharp = dict(render.parameters["fine"])
+    for bias in range(-60, 60):  # of a density so steep that space is either solid or empty
+        sharp["density"] = {"weight": 60 * render.parameters["fine"]["density"]["weight"], "bias": np.float32([bias])}
+        parameters = {"coarse": sharp, "fine": sharp}
+        if method.view(parameters, origins, directions, background).opacity.mean() > 0.4:
+            break
+    found = method.view(parameters, origins, directions, background)
+    _, wanted = method.render(parameters, origins, directions, background)
+    assert 0.1 < wanted.opacity.mean() < 0.9
+    assert len(found.samples.t) < 0.8 * len(wanted.samples.t)
+    np.testing.assert_allclose(found.color, wanted.color, atol=0.5 / 255)
+    np.testing.assert_allclose(found.opacity, wanted.opacity, atol=0.5 / 255)

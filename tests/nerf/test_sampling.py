@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autodiff import vjp
 from nerf_mini.kernels.sampling import sample_forward
 from nerf_mini.ops import sample_histogram
-from nerf_mini.samplers import fine_samples, pack, stratified_samples
+from nerf_mini.samplers import fine_samples, pack, pack_part, stratified_samples
 
 
 def draw(edges, weights, u):
@@ -245,3 +245,17 @@ def test_the_same_seed_gives_the_same_samples(coarse):
 def test_hierarchical_sampling_needs_three_coarse_samples():
     with pytest.raises(ValueError, match="at least 3 coarse samples, got 2"):
         fine_samples(np.ones((1, 2)), np.ones((1, 2)), 4)
+
+
+def test_a_part_of_the_samples_keeps_their_lengths(rng):
+    """pack_part drops samples, not intervals: what is kept stands for the same length as before."""
+    t = np.sort(rng.uniform(2, 6, (5, 9)), axis=1)
+    kept = rng.random((5, 9)) < 0.4
+    kept[2] = False
+    whole, part = pack(t, 6.0), pack_part(t, 6.0, kept)
+    for field in ("t", "delta", "ray_index"):
+        np.testing.assert_array_equal(getattr(part, field), getattr(whole, field)[kept.reshape(-1)])
+    np.testing.assert_array_equal(part.counts, kept.sum(axis=1))
+    for ray in range(5):
+        mine = slice(part.starts[ray], part.starts[ray] + part.counts[ray])
+        np.testing.assert_array_equal(part.t[mine], t[ray, kept[ray]])
