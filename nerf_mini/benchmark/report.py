@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from numba import get_num_threads
+from numba import get_num_threads, set_num_threads
 
 from ..files import write_json
+from .instant import InstantStep, stages
 from .memory import measure_step
-from .parts import arithmetic_ceiling, bandwidth_ceiling, parts_of, render_seconds, thread_scaling
+from .parts import Part, arithmetic_ceiling, bandwidth_ceiling, parts_of, render_seconds, thread_scaling
 from .timing import interleaved
 from .workloads import PRECISIONS, WORKLOADS, OwnStep, Precision, Workload
 
@@ -39,6 +40,9 @@ def benchmark(
     for precision in PRECISIONS:
         records += _rendering(WORKLOADS[-1], precision, say)
         records += _scaling(WORKLOADS[-1], precision, say)
+    say("")
+    for precision, rate in arithmetic.items():
+        records += _instant(precision, rate, bandwidth, rounds, say)
     if json is not None:
         write_json(json, records)
         say(f"\nwritten: {json}")
@@ -83,15 +87,23 @@ def _parts(
     workload: Workload, precision: Precision, arithmetic: float, bandwidth: float, say: Say
 ) -> list[dict[str, Any]]:
     say(f"kernels of the fine pass of {workload.name}, {precision}")
-    parts = parts_of(workload, precision)
-    seconds = interleaved({part.name: part.run for part in parts}, 7)
+    return _timed(parts_of(workload, precision), precision, arithmetic, bandwidth, 7, say)
+
+
+def _timed(
+    parts: list[Part], precision: Precision, arithmetic: float, bandwidth: float, rounds: int, say: Say,
+    whole: float | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Each part alone, beside the machine's ceilings, and its share of the seconds of a whole step."""
+    seconds = interleaved({part.name: part.run for part in parts}, rounds)
     records = []
     for part in parts:
         rate = part.work / seconds[part.name]
         ceiling = arithmetic if part.unit == "GFLOP" else bandwidth
         say(
-            f"  {part.name:<22} {1e3 * seconds[part.name]:8.2f} ms  {rate:7.1f} {part.unit}/s,"
+            f"  {part.name:<28} {1e3 * seconds[part.name]:8.2f} ms  {rate:7.1f} {part.unit}/s,"
             f" {100 * rate / ceiling:3.0f}% of the machine's"
+            + ("" if whole is None else f", {100 * seconds[part.name] / whole:3.0f}% of the step")
         )
         records.append(
             {
@@ -102,6 +114,24 @@ def _parts(
             }
         )
     return records
+
+
+def _instant(precision: Precision, arithmetic: float, bandwidth: float, rounds: int, say: Say) -> list[dict[str, Any]]:
+    """Training samples per second of the instant method, over threads, and the share of each stage."""
+    step = InstantStep.warmed_up(precision)
+    records, most = [], get_num_threads()
+    for threads in sorted({1, most}):
+        set_num_threads(threads)
+        seconds = interleaved({"": step}, 10 * rounds)[""]
+        rate = step.samples / seconds
+        say(
+            f"instant, {precision}, {threads} thread{'s' * (threads > 1)}: {1e3 * seconds:.1f} ms/step,"
+            f" {1e-6 * rate:.2f} million samples/s"
+        )
+        name = f"instant-threads-{threads}"
+        records.append({"name": name, "precision": precision, "seconds_per_step": seconds, "samples_per_second": rate})
+    parts = stages(step)
+    return records + _timed(parts, precision, arithmetic, bandwidth, 3 * rounds, say, whole=seconds)
 
 
 def _rendering(workload: Workload, precision: Precision, say: Say) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def _make_feature_access(features):
         ]
         rows = builder.gep(builder.bitcast(data[0], real.as_pointer()), [builder.mul(first, I64(features))])
         value = builder.bitcast(builder.gep(data[3], [at]), vec.as_pointer())
-        name = f"llvm.fma.v{features}f{8 * itemsize}"
+        name = f"llvm.fmuladd.v{features}f{8 * itemsize}"
         fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vec, [vec] * 3), name)
         undefined, zeros = ir.Constant(vec, ir.Undefined), ir.Constant(ir.VectorType(I32, features), [0] * features)
 

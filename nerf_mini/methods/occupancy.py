@@ -15,7 +15,7 @@ from ..fields import InstantField
 from ..kernels import tracing
 from ..kernels.layers import CHUNKS
 from ..ops import GridShape, InstantShape, composite, distortion
-from ..samplers.occupancy import Cube, MarchedRays, OccupancyGrid, cube_of_cameras
+from ..samplers.occupancy import Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from ..volume import Rendering
 from .base import Method
 from .batch import RayBatch
@@ -30,6 +30,7 @@ FRONT, FRONT_SAMPLES = 8, 1 << 13  # samples that are looked at together: of a r
 VIEW_SAMPLES = 1 << 17  # that are given a colour at a time
 ROOM = 4  # samples marched through, opaque ones included, for each that is trained on
 MOST_RAYS = 1 << 15  # per step
+CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the cube
 MEMORY = 0.9  # weight of the past in the number of samples per ray
 
 
@@ -203,14 +204,15 @@ class Instant(OccupancySampled):
 
     def __init__(self, config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics):
         settings = config.instant
+        cube = cube_of_cameras(poses, near, far, config.occupancy.cube_side)
+        finest = max(settings.base_resolution, round(CELLS_PER_PIXEL * pixels_across(cube, poses, intrinsics)))
         grid = GridShape(
             levels=settings.levels,
             features=settings.features,
             log2_entries=settings.log2_entries,
             base=settings.base_resolution,
-            finest=settings.finest_resolution,
+            finest=finest if settings.finest_resolution is None else settings.finest_resolution,
         )
         network = InstantShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
         field = InstantField(grid, network, bfloat16=config.precision != "float32")
-        cube = cube_of_cameras(poses, near, far, config.occupancy.cube_side)
         super().__init__(field, config, cube, near, far, poses, intrinsics)

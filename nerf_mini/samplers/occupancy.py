@@ -51,6 +51,16 @@ def cube_of_cameras(poses: np.ndarray, near: float, far: float, side: float | No
     return Cube((float(low[0]), float(low[1]), float(low[2])), float(side))
 
 
+def pixels_across(cube: Cube, poses: np.ndarray, intrinsics: Intrinsics) -> float:
+    """How many pixels a picture needs for the side of the cube, at the median distance of the cameras from its middle.
+
+    Cameras in the middle count as half a side away.
+    """
+    middle = np.array(cube.low) + 0.5 * cube.side
+    distance = float(np.median(np.linalg.norm(poses[:, :3, 3] - middle, axis=1)))
+    return intrinsics.focal_x * cube.side / max(distance, 0.5 * cube.side)
+
+
 @dataclass
 class OccupancyGrid:
     """Which cells of a cube are worth a look.

@@ -4,8 +4,11 @@ import numba
 import numpy as np
 import pytest
 
+from nerf_mini.cameras import Intrinsics, look_at
+from nerf_mini.config import Config, InstantConfig
 from nerf_mini.kernels.marching import clip_ray
-from nerf_mini.samplers.occupancy import Cube, OccupancyGrid, cube_of_cameras
+from nerf_mini.methods import Instant
+from nerf_mini.samplers.occupancy import Cube, OccupancyGrid, cube_of_cameras, pixels_across
 
 CUBE = Cube((-1.5, -1.0, 0.0), 3.0)
 STEP = 0.037
@@ -162,3 +165,27 @@ def test_the_cube_lies_around_what_the_cameras_look_at(blobs):
     one = cube_of_cameras(scene.splits["train"].poses[:1], 2.0, 6.0)
     pose = scene.splits["train"].poses[0]
     np.testing.assert_allclose(np.array(one.low) + 1.5, pose[:3, 3] - 4 * pose[:3, 2], atol=1e-6)
+
+
+def test_pixels_across_the_cube_are_those_of_its_middle():
+    """A camera at distance D with focal length f sees a side s, face on and in the middle, as f s / D pixels."""
+    cube = Cube((-1.0, -1.0, -1.0), 2.0)
+    poses = np.array([look_at((0.0, -4.0, 0.0), (0.0, 0.0, 0.0)), look_at((4.0, 0.0, 0.0), (0.0, 0.0, 0.0))])
+    intrinsics = Intrinsics.from_field_of_view(100, 80, 0.7)
+    corners = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    in_camera = (corners - poses[0, :3, 3]) @ poses[0, :3, :3]
+    columns = intrinsics.focal_x * in_camera[:, 0] / -in_camera[:, 2]
+    assert pixels_across(cube, poses, intrinsics) == pytest.approx(abs(columns[1] - columns[0]))
+
+
+def test_the_finest_grid_follows_the_pixels_unless_it_is_given():
+    poses = np.array([look_at((0.0, -4.0, 0.0), (0.0, 0.0, 0.0)), look_at((4.0, 0.0, 0.0), (0.0, 0.0, 0.0))])
+
+    def finest(size, **settings):
+        config = Config(method="instant", instant=InstantConfig(**settings))
+        method = Instant(config, 2.0, 6.0, poses, Intrinsics.from_field_of_view(size, size, 0.7))
+        return method.field.grid.finest
+
+    assert finest(400) == pytest.approx(2 * finest(200), abs=1)
+    assert finest(200, finest_resolution=99) == 99
+    assert finest(2) == InstantConfig().base_resolution
