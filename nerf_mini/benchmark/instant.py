@@ -68,7 +68,7 @@ def stages(step: InstantStep) -> list[Part]:
     marched = march()
 
     def visible():
-        return method._visible(parameters, batch.origins, batch.directions, marched, method.step)[0]
+        return method._visible(parameters, batch.origins, batch.directions, marched, method.step)
 
     seen = visible()
 
@@ -94,7 +94,7 @@ def stages(step: InstantStep) -> list[Part]:
     table_bytes = 1e-9 * parameters["tables"].nbytes
     return [
         Part("occupancy update", "GB", 4e-9 * method.occupancy.resolution**3 / 256, lambda: method.occupancy.update(
-            lambda points: field.density(parameters, points), 1, rng)),
+            field.density_at(parameters), WARM_UP, rng)),
         Part("batch of rays", "GB", 1e-9 * 48 * rays, lambda: draw_batch(views, rays, "random", 1.0, rng)),
         Part("marching", "GB", 4e-9 * len(marched.t), march),
         Part("what is visible", "GB", gathered, visible),

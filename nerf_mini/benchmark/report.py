@@ -13,7 +13,7 @@ from ..files import write_json
 from .instant import InstantStep, stages
 from .memory import measure_step
 from .parts import Part, arithmetic_ceiling, bandwidth_ceiling, parts_of, render_seconds, thread_scaling
-from .timing import interleaved
+from .timing import REST, interleaved
 from .workloads import PRECISIONS, WORKLOADS, OwnStep, Precision, Workload
 
 Say = Callable[[str], None]
@@ -58,7 +58,7 @@ def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[
         for precision in ("float32", "bfloat16"):
             steps["torch", precision] = TorchStep(workload, precision)
     named = {"/".join(key): step for key, step in steps.items()}
-    seconds = interleaved(named, rounds)
+    seconds = interleaved(named, rounds, rest=REST if peer else 0.0)
     records = []
     for (implementation, precision), name in zip(steps, named, strict=True):
         memory = measure_step(workload.name, implementation, precision)

@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping
 REST = 0.25  # seconds between turns, in which the idle threads of the other library's pool stop spinning
 
 
-def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """Median seconds of each function, called in turn; one uncounted call of each comes first."""
+def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int = 5, rest: float = 0.0) -> dict[str, float]:
+    """Median seconds of each function, called in turn with `rest` seconds between; one uncounted call comes first."""
     for function in functions.values():
         function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            if len(functions) > 1:
-                time.sleep(REST)
+            time.sleep(rest)
             seconds[name].append(once(function))
     return {name: statistics.median(values) for name, values in seconds.items()}
 

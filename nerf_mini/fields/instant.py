@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +42,10 @@ class InstantField:
             network[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
         return {"tables": tables, "network": network}
 
-    def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
-        """Density alone, (samples,), at points (samples, 3) of the unit cube; plain arrays, no derivative."""
-        encoding = hash_grid(points, parameters["tables"], self.grid)
-        return truncated_exp(instant_density(encoding, parameters["network"], self.network, self.bfloat16)[:, 0])
+    def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """Density alone as a function of points (samples, 3) of the unit cube -> (samples,); no derivative."""
+        tables, raw = parameters["tables"], instant_density(parameters["network"], self.network, self.bfloat16)
+        return lambda points: truncated_exp(raw(hash_grid(points, tables, self.grid)))
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None

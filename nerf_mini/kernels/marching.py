@@ -16,7 +16,8 @@ from numba import njit, prange
 
 from .layers import CHUNKS
 
-BLOCK = 8  # cells along the side of a block
+BLOCK_BITS = 3
+BLOCK = 1 << BLOCK_BITS  # cells along the side of a block
 
 
 @njit
@@ -34,38 +35,46 @@ def clip_ray(origin, direction, cube, near, far):
 
 
 @njit
-def _exit(x, y, z, dx, dy, dz, size):
-    """Distance, in units of (dx, dy, dz), from a point to where it leaves its cell of the given size."""
-    result = math.inf
-    for p, d in ((x, dx), (y, dy), (z, dz)):
-        if d > 0.0:
-            result = min(result, ((math.floor(p / size) + 1.0) * size - p) / d)
-        elif d < 0.0:
-            result = min(result, (math.floor(p / size) * size - p) / d)
-    return result
+def _leave(p, place, d, inverse, bits):
+    """How far along a coordinate's axis it is to leave the cell, or with BLOCK_BITS the block, of cell `place`."""
+    if d == 0.0:
+        return math.inf
+    return (np.float64(((place >> bits) + (1 if d > 0.0 else 0)) << bits) - p) * inverse
 
 
 @njit
-def next_sample(n, t_first, step, t_out, origin, direction, cube, bits, blocks):
-    """The first candidate from number n on in an occupied cell; -1 where none is left before t_out."""
-    resolution = bits.shape[0]
-    scale, last = resolution / cube[3], resolution - 1
-    ox = (np.float64(origin[0]) - cube[0]) * scale
-    oy = (np.float64(origin[1]) - cube[1]) * scale
-    oz = (np.float64(origin[2]) - cube[2]) * scale
+def ray_in_cells(origin, direction, cube, resolution):
+    """Origin, direction and inverse of the direction of a ray in units of cells, nine numbers."""
+    scale = resolution / cube[3]
     dx, dy, dz = direction[0] * scale, direction[1] * scale, direction[2] * scale
+    return (
+        (np.float64(origin[0]) - cube[0]) * scale,
+        (np.float64(origin[1]) - cube[1]) * scale,
+        (np.float64(origin[2]) - cube[2]) * scale,
+        dx,
+        dy,
+        dz,
+        1.0 / dx if dx != 0.0 else math.inf,
+        1.0 / dy if dy != 0.0 else math.inf,
+        1.0 / dz if dz != 0.0 else math.inf,
+    )
+
+
+@njit
+def next_sample(n, t_first, step, t_out, ray, bits, blocks):
+    """The first candidate from number n on in an occupied cell; -1 where none is left before t_out."""
+    last, per_step = bits.shape[0] - 1, 1.0 / step
+    ox, oy, oz, dx, dy, dz, ix, iy, iz = ray
     t = t_first + n * step
     while t < t_out:
         x, y, z = ox + t * dx, oy + t * dy, oz + t * dz
         i, j, k = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
-        if blocks[i // BLOCK, j // BLOCK, k // BLOCK]:
-            if bits[i, j, k // 8] >> (k % 8) & 1:
-                return n
-            leap = _exit(x, y, z, dx, dy, dz, 1.0)
-        else:
-            leap = _exit(x, y, z, dx, dy, dz, np.float64(BLOCK))
+        if bits[i, j, k >> 3] >> (k & 7) & 1:
+            return n
+        size = 0 if blocks[i >> BLOCK_BITS, j >> BLOCK_BITS, k >> BLOCK_BITS] else BLOCK_BITS
+        leap = min(_leave(x, i, dx, ix, size), min(_leave(y, j, dy, iy, size), _leave(z, k, dz, iz, size)))
         # a little less than the whole way: rounding must not leap over a candidate
-        n = max(n + 1, math.ceil((t + leap - t_first) / step - 1e-6))
+        n = max(n + 1, math.ceil((t + leap - t_first) * per_step - 1e-6))
         t = t_first + n * step
     return -1
 
@@ -108,10 +117,11 @@ def _march_share(
     for ray in range(first, last):
         t_in, t_out = clip_ray(origins[ray], directions[ray], cube, near, far)
         t_first = t_in + jitter[ray] * step
+        in_cells = ray_in_cells(origins[ray], directions[ray], cube, bits.shape[0])
         out_starts[ray] = at
         count, n = 0, 0
         while t_in < t_out:
-            n = next_sample(n, t_first, step, t_out, origins[ray], directions[ray], cube, bits, blocks)
+            n = next_sample(n, t_first, step, t_out, in_cells, bits, blocks)
             if n < 0:
                 break
             if at + count == end:
@@ -124,12 +134,12 @@ def _march_share(
         at += max(count, 0)
 
 
-@njit(cache=True)
+@njit(parallel=True, cache=True)
 def gather_samples(
     origins, directions, cube, t, starts, counts, rays, new_starts, out_points, out_t, out_ray, out_directions
 ):
     """Samples of the chosen rays without gaps: points in the unit cube (samples, 3), t and ray_index (samples,)."""
-    for k in range(rays.size):
+    for k in prange(rays.size):
         ray, at = rays[k], new_starts[k]
         out_directions[k] = directions[ray]
         for i in range(counts[ray]):

@@ -1,13 +1,20 @@
 """Following rays from sample to sample, front by front, until they are opaque.
 
-Between these kernels, the field is evaluated at all points of a front at once. Samples are those of `marching.march`:
-t[start : start + count] of each ray.
+A front is the next few samples of every ray that is still alive. Between these kernels, the field is evaluated at all
+points of a front at once.
+
+In training, samples are those of `marching.march`, t[start : start + count] of each ray, and all that is asked is which
+of them can be seen. In a picture they are marched to only as they are needed, and weighed at once.
 """
 
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
+
+from .marching import clip_ray, next_sample, ray_in_cells
+
+# -- training ----------------------------------------------------------------------------------------------------------
 
 
 @njit(cache=True)
@@ -16,20 +23,23 @@ def front_points(alive, front, origins, directions, cube, t, starts, counts, don
     filled = 0
     for ray in alive:
         for i in range(done[ray], min(done[ray] + front, counts[ray])):
-            distance = np.float64(t[starts[ray] + i])
-            for axis in range(3):
-                place = origins[ray, axis] + distance * directions[ray, axis]
-                out[filled, axis] = (place - cube[axis]) / cube[3]
+            _place(origins[ray], directions[ray], np.float64(t[starts[ray] + i]), cube, out[filled])
             filled += 1
     return filled
 
 
+@njit
+def _place(origin, direction, t, cube, out):
+    for axis in range(3):
+        out[axis] = (origin[axis] + t * direction[axis] - cube[axis]) / cube[3]
+
+
 @njit(cache=True)
-def advance(alive, front, found, starts, counts, length, deepest, depth, done, density):
+def advance(alive, front, found, counts, length, deepest, depth, done):
     """Go on along rays by the density found at their front's points, until the optical depth `deepest` is reached.
 
-    found (points,); density (room,), at the places of the samples, is filled; depth and done (rays,) are the optical
-    depth and the number of samples so far. `alive` is shortened in place; returns its new length.
+    found (points,); depth and done (rays,) are the optical depth and the number of samples so far. `alive` is shortened
+    in place; returns its new length.
     """
     at, kept = 0, 0
     for ray in alive:
@@ -38,7 +48,6 @@ def advance(alive, front, found, starts, counts, length, deepest, depth, done, d
         for i in range(before, end):
             if total < deepest:
                 total += found[at + i - before] * length
-                density[starts[ray] + i] = found[at + i - before]
                 done[ray] += 1
         at += end - before
         depth[ray] = total
@@ -48,31 +57,74 @@ def advance(alive, front, found, starts, counts, length, deepest, depth, done, d
     return kept
 
 
-@njit(cache=True)
-def weigh(t, starts, counts, density, length, least, out_distance, out_opacity, out_counts):
-    """Weights of the samples, by the quadrature of `compositing`, in the place of their density.
+# -- pictures ----------------------------------------------------------------------------------------------------------
 
-    Samples of less weight than `least` are taken out: the others of a ray, and their t, move up; out_counts (rays,)
-    says how many there are. Distance (the sum of weight times t) and opacity (rays,) are of all.
+END = -1  # of a ray: the number of its next candidate, when there is none
+
+
+@njit(parallel=True, cache=True)
+def march_front(alive, origins, directions, cube, near, far, step, bits, blocks, candidate, out_t, out_counts):
+    """The next samples of each ray alive, (alive, front) at most, and how many there are.
+
+    candidate (rays,) is the number of the first candidate that has not been looked at, see `marching`; it is END where
+    none is left.
     """
-    for ray in range(starts.size):
-        depth, distance, opacity, kept = 0.0, 0.0, 0.0, starts[ray]
-        for i in range(starts[ray], starts[ray] + counts[ray]):
-            tau = density[i] * length
-            w = math.exp(-depth) * -math.expm1(-tau)
-            depth += tau
-            distance += w * t[i]
-            opacity += w
-            if w >= least:
-                t[kept], density[kept] = t[i], w
-                kept += 1
-        out_distance[ray], out_opacity[ray], out_counts[ray] = distance, opacity, kept - starts[ray]
+    for k in prange(alive.size):
+        ray = alive[k]
+        out_counts[k] = _march_ray(
+            origins[ray], directions[ray], cube, near, far, step, bits, blocks, candidate[ray : ray + 1], out_t[k]
+        )
+
+
+@njit
+def _march_ray(origin, direction, cube, near, far, step, bits, blocks, candidate, out_t):
+    t_in, t_out = clip_ray(origin, direction, cube, near, far)
+    t_first, in_cells = t_in + 0.5 * step, ray_in_cells(origin, direction, cube, bits.shape[0])
+    n, count = candidate[0] if t_in < t_out else END, 0
+    while n != END and count < out_t.size:
+        n = next_sample(n, t_first, step, t_out, in_cells, bits, blocks)
+        if n != END:
+            out_t[count] = t_first + n * step
+            count += 1
+            n += 1
+    candidate[0] = n
+    return count
+
+
+@njit(parallel=True, cache=True)
+def place_front(alive, counts, ends, origins, directions, cube, t, out):
+    """The points, in the unit cube, of a front, without gaps: those of the k-th ray alive end before ends[k]."""
+    for k in prange(alive.size):
+        ray, first = alive[k], ends[k] - counts[k]
+        for i in range(counts[k]):
+            _place(origins[ray], directions[ray], np.float64(t[k, i]), cube, out[first + i])
+
+
+@njit(parallel=True, cache=True)
+def weigh_front(alive, counts, ends, t, density, length, deepest, depth, distance, opacity, candidate, out_weights):
+    """Weights of a front's samples, by the quadrature of `compositing`.
+
+    depth, distance (the sum of weight times t) and opacity (rays,) go on from what they were; a ray that reaches the
+    optical depth `deepest` is at its END.
+    """
+    for k in prange(alive.size):
+        ray, first = alive[k], ends[k] - counts[k]
+        for i in range(counts[k]):
+            w = 0.0
+            if depth[ray] < deepest:
+                tau = density[first + i] * length
+                w = math.exp(-depth[ray]) * -math.expm1(-tau)
+                depth[ray] += tau
+                distance[ray] += w * t[k, i]
+                opacity[ray] += w
+            out_weights[first + i] = w
+        if depth[ray] >= deepest:
+            candidate[ray] = END
 
 
 @njit(cache=True)
-def add_colors(color, starts, weights, first, counts, out):
-    """out (rays, 3) += weight times colour of the samples; color (samples, 3) lies packed from first (rays,) on."""
-    for ray in range(starts.size):
-        for i in range(counts[ray]):
-            for channel in range(3):
-                out[ray, channel] += weights[starts[ray] + i] * color[first[ray] + i, channel]
+def add_colors(color, weights, rays, out):
+    """out (rays, 3) += weight times colour of samples, color (samples, 3), weights and their rays (samples,)."""
+    for i in range(rays.size):
+        for channel in range(3):
+            out[rays[i], channel] += weights[i] * color[i, channel]

@@ -8,7 +8,7 @@ from ..cameras import camera_rays
 from ..images import composite
 from ..scenes import Views
 
-CHUNK_RAYS = 4096  # of a picture that are rendered together
+CHUNK_RAYS = 1 << 14  # of a picture that are rendered together
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ And its network with samples from an occupancy grid in place of the hierarchy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,10 +146,10 @@ class CubeMLP:
         """See `CubeField`."""
         return self.field.init(rng)
 
-    def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
+    def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
         """See `CubeField`."""
-        nowhere, index = np.zeros((1, 3), points.dtype), np.zeros(len(points), np.int64)
-        return self(parameters, points, nowhere, index)[0]
+        nowhere = np.zeros((1, 3), np.float32)
+        return lambda points: self(parameters, points, nowhere, np.zeros(len(points), np.int64))[0]
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None

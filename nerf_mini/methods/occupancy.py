@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,6 @@ from ..cameras import Intrinsics
 from ..config import Config
 from ..fields import InstantField
 from ..kernels import tracing
-from ..kernels.layers import CHUNKS
 from ..ops import GridShape, InstantShape, composite, distortion
 from ..samplers.occupancy import Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from ..volume import Rendering
@@ -27,7 +27,6 @@ STRIDES = ((64, 4), (128, 2))
 SHARES = ((128, 4), (256, 2))
 LEAST_WEIGHT = 1e-3  # of a sample whose colour matters in a picture of 8 bits
 FRONT, FRONT_SAMPLES = 8, 1 << 13  # samples that are looked at together: of a ray at least, of all rays at most
-VIEW_SAMPLES = 1 << 17  # that are given a colour at a time
 ROOM = 4  # samples marched through, opaque ones included, for each that is trained on
 MOST_RAYS = 1 << 15  # per step
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the cube
@@ -40,8 +39,8 @@ class CubeField(Protocol):
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters."""
 
-    def density(self, parameters: Any, points: np.ndarray) -> np.ndarray:
-        """Density alone, (samples,), at points (samples, 3); plain arrays, no derivative."""
+    def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """Density alone as a function of points (samples, 3) -> (samples,); plain arrays, no derivative."""
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
@@ -105,7 +104,7 @@ class OccupancySampled(Method):
         if step == 0:
             self.occupancy.forget_unseen(self.poses, self.intrinsics)
         self.step, self.budget = self._march_step(step), self._budget(step)
-        self.occupancy.update(lambda points: self.field.density(parameters, points), step, rng)
+        self.occupancy.update(self.field.density_at(parameters), step, rng)
 
     def loss_and_gradient(
         self, parameters: Any, batch: RayBatch, rng: np.random.Generator
@@ -113,7 +112,7 @@ class OccupancySampled(Method):
         """The photometric loss of a batch, or of its first rays that fit into the budget, and its gradient."""
         jitter = rng.random(len(batch.origins), np.float32)
         marched = self._march(batch.origins, batch.directions, jitter, self.step, ROOM * self.budget)
-        marched, _ = self._visible(parameters, batch.origins, batch.directions, marched, self.step)
+        marched = self._visible(parameters, batch.origins, batch.directions, marched, self.step)
         self._note_samples(marched)
         rays, directions, points, samples = marched.packed(
             batch.origins, batch.directions, self.cube, self.step, self.budget
@@ -145,56 +144,53 @@ class OccupancySampled(Method):
             self.samples_per_ray *= MEMORY
             self.samples_per_ray += (1 - MEMORY) * counts.mean()
 
-    def _visible(
-        self, parameters, origins, directions, marched: MarchedRays, step: float
-    ) -> tuple[MarchedRays, np.ndarray]:
-        """The samples in front of what is opaque, and the density of each, at the places of `marched.t`."""
+    def _visible(self, parameters, origins, directions, marched: MarchedRays, step: float) -> MarchedRays:
+        """The samples in front of what is opaque."""
         length, cube = step / self.cube.side, self.cube.array
         done, depth = np.minimum(marched.counts, 0), np.zeros(len(marched.counts))
-        density = np.empty_like(marched.t)
-        alive = np.flatnonzero(marched.counts > 0)
+        alive, density_at = np.flatnonzero(marched.counts > 0), self.field.density_at(parameters)
         while len(alive):
             front = max(FRONT, FRONT_SAMPLES // len(alive))
             points = np.empty((min(front * len(alive), len(marched.t)), 3), np.float32)
             filled = tracing.front_points(
                 alive, front, origins, directions, cube, marched.t, marched.starts, marched.counts, done, points
             )
-            found = self.field.density(parameters, points[:filled])
             kept = tracing.advance(
-                alive, front, found, marched.starts, marched.counts, length, DEEPEST, depth, done, density
+                alive, front, density_at(points[:filled]), marched.counts, length, DEEPEST, depth, done
             )
             alive = alive[:kept]
-        return MarchedRays(marched.t, marched.starts, done), density
+        return MarchedRays(marched.t, marched.starts, done)
 
     # -- rendering -----------------------------------------------------------------------------------------------------
 
     def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
         """What rays (rays, 3) see, without jitter and without derivatives; faint samples have no colour."""
-        rays, step = len(origins), self._march_step()
-        room = (rays + CHUNKS) * (self.march_steps + 2)  # enough for every ray; what is not used costs nothing
-        marched = self._march(origins, directions, np.full(rays, 0.5, np.float32), step, room)
-        seen, density = self._visible(parameters, origins, directions, marched, step)
-        distance, opacity, counts = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.int64)
-        tracing.weigh(
-            seen.t,
-            seen.starts,
-            seen.counts,
-            density,
-            step / self.cube.side,
-            LEAST_WEIGHT,
-            distance,
-            opacity,
-            counts,
-        )
-        weighty = MarchedRays(seen.t, seen.starts, counts)
-        _, _, points, samples = weighty.packed(origins, directions, self.cube, step, len(seen.t))
-        color = (1 - opacity)[:, None] * background
-        emitted = np.empty((len(points), 3), np.float32)
-        for first in range(0, len(points), VIEW_SAMPLES):  # in a fog, all of them at once would not be bounded memory
-            part = slice(first, first + VIEW_SAMPLES)
-            _, emitted[part] = self.field(parameters, points[part], directions, samples.ray_index[part])
-        tracing.add_colors(emitted, seen.starts, density, samples.starts, counts, color)
-        return Rendering(color, distance / np.maximum(opacity, 1e-10), opacity)
+        rays, step, cube = len(origins), self._march_step(), self.cube.array
+        length, density_at = step / self.cube.side, self.field.density_at(parameters)
+        depth, distance, opacity = np.zeros(rays), np.zeros(rays), np.zeros(rays)
+        color, candidate, alive = np.zeros((rays, 3), np.float32), np.zeros(rays, np.int64), np.arange(rays)
+        while len(alive):
+            front = max(FRONT, FRONT_SAMPLES // len(alive))
+            t, counts = np.empty((len(alive), front)), np.empty(len(alive), np.int64)
+            tracing.march_front(
+                alive, origins, directions, cube, self.near, self.far, step, self.occupancy.bits,
+                self.occupancy.blocks, candidate, t, counts,
+            )  # fmt: skip
+            ends = np.cumsum(counts)
+            points, weights = np.empty((ends[-1], 3), np.float32), np.empty(ends[-1], np.float32)
+            tracing.place_front(alive, counts, ends, origins, directions, cube, t, points)
+            density = density_at(points)
+            tracing.weigh_front(
+                alive, counts, ends, t, density, length, DEEPEST, depth, distance, opacity, candidate, weights
+            )
+            seen = np.flatnonzero(weights >= LEAST_WEIGHT)
+            place = np.repeat(np.arange(len(alive)), counts)[seen]  # of each one's ray among those alive
+            _, emitted = self.field(parameters, points[seen], directions[alive], place)
+            tracing.add_colors(emitted, weights[seen], alive[place], color)
+            alive = alive[candidate[alive] != tracing.END]
+        color += (1 - opacity)[:, None].astype(np.float32) * background
+        mean_distance = distance / np.maximum(opacity, 1e-10)
+        return Rendering(color, mean_distance.astype(np.float32), opacity.astype(np.float32))
 
 
 class Instant(OccupancySampled):

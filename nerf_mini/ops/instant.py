@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -111,16 +112,22 @@ def _backward(needs, g, saved, encoding, harmonics, ray_index, *parameters, shap
     return g_encoding if needs[0] else None, total, None, *plan.unpack(room[-1].sum(axis=0), parameters)
 
 
-def instant_density(encoding: np.ndarray, parameters, shape: InstantShape, bfloat16: bool = False) -> np.ndarray:
-    """The raw density alone, (samples, 1), of an encoding (samples, shape.encoding): half the work, no derivative."""
-    plan, dtype = plan_of(shape), encoding.dtype
+def instant_density(parameters, shape: InstantShape, bfloat16: bool = False) -> Callable[[np.ndarray], np.ndarray]:
+    """The raw density alone as a function of encodings (samples, shape.encoding) -> (samples,): half the work.
+
+    It has no derivative, and is that of the parameters as they are now.
+    """
+    flat, plan = flat_parameters(parameters, shape), plan_of(shape)
+    dtype = flat[0].dtype
     word = word_dtype(dtype, bfloat16)
-    out = np.empty((len(encoding), 1), dtype)
-    kernels.instant_forward(
-        encoding, np.zeros((1, HARMONICS), dtype), np.zeros(len(encoding), np.int64), *plan.tables,
-        *plan.packed(flat_parameters(parameters, shape), word), *plan.room(dtype, word), out,
-    )  # fmt: skip
-    return out
+    packed, nowhere = plan.packed(flat, word, own=True), np.zeros((1, HARMONICS), dtype)
+
+    def density(encoding: np.ndarray) -> np.ndarray:
+        out, ray_index = np.empty((len(encoding), 1), dtype), np.zeros(len(encoding), np.int64)
+        kernels.instant_forward(encoding, nowhere, ray_index, *plan.tables, *packed, *plan.room(dtype, word), out)
+        return out[:, 0]
+
+    return density
 
 
 _instant = fused("instant", reference=_reference, forward=_forward, backward=_backward)

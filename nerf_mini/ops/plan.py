@@ -106,16 +106,19 @@ class Plan:
         self._biases.append((2 * number + 1, columns, bias))
         return source, weight, bias, column, columns
 
-    def packed(self, parameters, word, transposed: bool = False) -> tuple[np.ndarray, ...]:
-        """The parameters for the kernels, in buffers of this plan and thread.
+    def packed(self, parameters, word, transposed: bool = False, own: bool = False) -> tuple[np.ndarray, ...]:
+        """The parameters for the kernels, in buffers of this plan and thread, or with `own` in new ones.
 
         Biases and heads as numbers; the layers' weights as operands of words of the given dtype; with `transposed`
         also those of the transposed weights.
         """
         dtype = parameters[0].dtype
-        weights = workspace.zeros_once(self, dtype, "weights", self.size)
-        operands = workspace.zeros_once(self, word, "operands", self.size)
-        turned = workspace.zeros_once(self, word, "transposed", self.size) if transposed else None
+
+        def room(dtype, name):
+            return np.zeros(self.size, dtype) if own else workspace.zeros_once(self, dtype, name, self.size)
+
+        weights, operands = room(dtype, "weights"), room(word, "operands")
+        turned = room(word, "transposed") if transposed else None
         for number, row, rows, _, offset, high, wide, is_head in self._blocks:
             block = parameters[number][row : row + rows]
             if is_head:
