@@ -207,7 +207,7 @@ def _scatter_level(g, points, features, levels, level, g_tables):
     for first in range(0, samples, TILE):
         count = min(TILE, samples - first)
         _transpose_points(points, first, count, x)
-        corners(x, 0, levels[level], entry, fraction, index, weight)
+        corners(x, np.int64(0), levels[level], entry, fraction, index, weight)
         place = first * row + level * features
         if features == 2:
             for i in range(count):
@@ -242,7 +242,7 @@ def _points_backward_tile(g, points, tables, features, levels, first, g_points):
     _transpose_points(points, first, count, x)
     g_points[first : first + count] = 0
     for level in range(levels.shape[0]):
-        corners(x, 0, levels[level], entry, fraction, index, weight)
+        corners(x, np.int64(0), levels[level], entry, fraction, index, weight)
         slope = points.dtype.type(levels[level, 2])
         for i in range(count):
             for c in range(CORNERS):

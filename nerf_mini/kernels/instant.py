@@ -18,6 +18,7 @@ from .layers import (
     layers_backward,
     layers_forward,
     padded_rows,
+    plain,
     tile_range,
 )
 
@@ -55,7 +56,7 @@ def _tile_forward(
     _copy_rows(encoding, first, count, values, buffers[0, 1])
     fill_buffer(values, scratch, buffers, 0, rows)
     layers_forward(scratch, buffers, density_layers[:-1], operands, weights, rows, values)
-    layer_forward(scratch, buffers, density_layers[-1], operands, weights, rows, values, values, 0, width)
+    layer_forward(scratch, buffers, density_layers[-1], operands, weights, rows, values, values, plain(0), width)
     for i in range(count):
         raw_density[i] = values[i * width]
     if color_layers.shape[0] > 0:
@@ -139,13 +140,17 @@ def _backward_chunk(
         )  # fmt: skip
         g_scratch[:] = 0
         heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights)
-        layers_backward(scratch, g_scratch, buffers, color_layers, transposed, g_weights, rows, 0, True, spare)
+        layers_backward(
+            scratch, g_scratch, buffers, color_layers, transposed, g_weights, rows, plain(0), np.bool_(True), spare
+        )
         start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
         for i in range(count):
             g_scratch[start + i * width] += g_out[first + i, 3]
         if g_harmonics.shape[0] > 0:
             _take_rows(g_scratch, start + filled, width, first, count, g_harmonics)
-        layers_backward(scratch, g_scratch, buffers, density_layers, transposed, g_weights, rows, 1, wanted, spare)
+        layers_backward(
+            scratch, g_scratch, buffers, density_layers, transposed, g_weights, rows, plain(1), wanted, spare
+        )
         if wanted:
             _take_rows(g_scratch, TILE * buffers[0, 0], buffers[0, 1], first, count, g_encoding)
 

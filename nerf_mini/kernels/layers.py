@@ -27,6 +27,13 @@ CHUNKS = 16
 
 
 @njit
+def plain(n):
+    """n, of which Numba does not know the value: it compiles a function anew for every literal number among its
+    arguments."""
+    return np.int64(n)
+
+
+@njit
 def padded_rows(count):
     """The rows that are computed for so many samples."""
     return (count + ROWS - 1) // ROWS * ROWS
@@ -75,7 +82,7 @@ def _product(scratch, buffers, source, operands, w, init, init_start, init_row, 
     """out = max(init + source @ W, floor), from the buffer `source` and the weights at offset w."""
     k = buffers[source, 1]
     matmul(
-        scratch, words(scratch, TILE * buffers[source, 0]), words(scratch, k), 1, operands, words(operands, w),
+        scratch, words(scratch, TILE * buffers[source, 0]), words(scratch, k), plain(1), operands, words(operands, w),
         init, init_start, init_row, out, start, stride, rows, width, words(scratch, k), floor,
     )  # fmt: skip
 
@@ -90,10 +97,12 @@ def layer_forward(scratch, buffers, layer, operands, weights, rows, values, out,
     width = buffers[number, 1]
     none, least = weights.dtype.type(-np.inf), weights.dtype.type(0 if relu else -np.inf)
     if in2 < 0:
-        _product(scratch, buffers, in1, operands, w1, weights, bias, 0, out, start, stride, rows, width, least)
+        _product(scratch, buffers, in1, operands, w1, weights, bias, plain(0), out, start, stride, rows, width, least)
     else:
-        _product(scratch, buffers, in1, operands, w1, weights, bias, 0, values, 0, width, rows, width, none)
-        _product(scratch, buffers, in2, operands, w2, values, 0, width, out, start, stride, rows, width, least)
+        _product(
+            scratch, buffers, in1, operands, w1, weights, bias, plain(0), values, plain(0), width, rows, width, none
+        )
+        _product(scratch, buffers, in2, operands, w2, values, plain(0), width, out, start, stride, rows, width, least)
 
 
 @njit
@@ -159,12 +168,12 @@ def layers_backward(
             x = scratch[words(scratch, at) : words(scratch, at + rows * k)]
             columns = transposed_left_of(x, rows, k, spare[2])
             matmul(
-                columns, 0, 1, k, right, 0, g_weights, w, width, g_weights, w, width,
+                columns, plain(0), plain(1), k, right, plain(0), g_weights, w, width, g_weights, w, width,
                 k, width, words(right, rows), none,
             )  # fmt: skip
             if source >= first_inner or input_gradients:
                 matmul(
-                    left, 0, words(left, width), 1, transposed, words(transposed, w), g_scratch, at, k,
+                    left, plain(0), words(left, width), plain(1), transposed, words(transposed, w), g_scratch, at, k,
                     g_scratch, at, k, rows, k, words(left, width), none,
                 )  # fmt: skip
 

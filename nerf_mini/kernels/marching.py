@@ -119,7 +119,7 @@ def _march_share(
         t_first = t_in + jitter[ray] * step
         in_cells = ray_in_cells(origins[ray], directions[ray], cube, bits.shape[0])
         out_starts[ray] = at
-        count, n = 0, 0
+        count, n = 0, np.int64(0)
         while t_in < t_out:
             n = next_sample(n, t_first, step, t_out, in_cells, bits, blocks)
             if n < 0:
@@ -134,14 +134,15 @@ def _march_share(
         at += max(count, 0)
 
 
-@njit(parallel=True, cache=True)
+@njit(cache=True)
 def gather_samples(
     origins, directions, cube, t, starts, counts, rays, new_starts, out_points, out_t, out_ray, out_directions
 ):
     """Samples of the chosen rays without gaps: points in the unit cube (samples, 3), t and ray_index (samples,)."""
-    for k in prange(rays.size):
+    for k in range(rays.size):
         ray, at = rays[k], new_starts[k]
-        out_directions[k] = directions[ray]
+        for axis in range(3):
+            out_directions[k, axis] = directions[ray, axis]
         for i in range(counts[ray]):
             distance = t[starts[ray] + i]
             out_t[at + i], out_ray[at + i] = distance, k

@@ -16,6 +16,7 @@ from .layers import (
     layers_backward,
     layers_forward,
     padded_rows,
+    plain,
     read_buffer,
     tile_range,
 )
@@ -112,7 +113,7 @@ def _backward_chunk(
         g_scratch[:] = 0
         heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights)
         layers_backward(
-            scratch, g_scratch, buffers, layers, transposed, g_weights, rows, INPUTS, input_gradients, spare
+            scratch, g_scratch, buffers, layers, transposed, g_weights, rows, plain(INPUTS), input_gradients, spare
         )
         if input_gradients:
             _inputs_backward(

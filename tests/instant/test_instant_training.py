@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -249,3 +250,15 @@ def test_the_forecast_of_memory_counts_pictures_tables_and_samples(blobs, tmp_pa
     larger = forecast("tables", instant=dataclasses.replace(tiny.instant, log2_entries=20, finest_resolution=512))
     assert larger - base > 4 * 4 * 2**20  # four numbers an entry, at least one more level of 2^20 entries
     assert forecast("samples", occupancy=dataclasses.replace(tiny.occupancy, samples_per_step=2**16)) > base + 5e7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_no_seed_collapses(tmp_path, seed):
+    """300 steps on the default scene: every seed learns it."""
+    data = Path(__file__).parents[2] / "data" / "shapes"
+    settings = dataclasses.replace(PRESETS["default"].training, max_steps=300)
+    config = dataclasses.replace(PRESETS["default"], seed=seed, training=settings)
+    training = start(data, tmp_path / "run", config)
+    train(training)
+    assert final_evaluation(training, 2)["psnr"] > 25

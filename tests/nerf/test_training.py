@@ -78,11 +78,13 @@ def test_the_loss_falls(tmp_path, blobs, tiny_config):
 
 
 @pytest.mark.slow
-def test_the_default_preset_learns_the_default_scene(tmp_path):
-    """Two minutes on two cores, compilation included: at least 27 dB on views never seen."""
+@pytest.mark.parametrize(("method", "seconds", "least"), [("instant", 60, 32), ("nerf", 120, 27)])
+def test_the_default_presets_learn_the_default_scene(tmp_path, method, seconds, least):
+    """In this time on two cores, compilation included, at least so many dB on views never seen."""
     data, output = Path(__file__).parents[2] / "data" / "shapes", tmp_path / "run"
-    assert main(["train", str(data), "--output", str(output), "--max-seconds", "120"]) == 0
-    assert final_evaluation(resume(output))["psnr"] > 27
+    command = ["train", str(data), "--method", method, "--output", str(output), "--max-seconds", str(seconds)]
+    assert main(command) == 0
+    assert final_evaluation(resume(output))["psnr"] > least
 
 
 def test_what_a_run_folder_holds(run_folder):
