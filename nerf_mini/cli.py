@@ -113,12 +113,15 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
     of_preset = PRESETS[parsed.preset].method
     if parsed.config.method != of_preset:
         raise UserError(f"--preset {parsed.preset} is one of the method {of_preset}, not of {parsed.config.method}.")
-    if parsed.resume and preset is None:
+    unlimited = parsed.max_seconds is not None
+    if parsed.resume:
         from .run import open_run
 
         config = open_run(_folder_to_resume(parsed, method)).config
-        parsed = _parse_train(arguments, config, parsed.preset)
-    if parsed.max_seconds is not None and not parsed.resume and _value_of("--max-steps", arguments) is None:
+        unlimited = config.training.max_steps is None
+        if preset is None:
+            parsed = _parse_train(arguments, config, parsed.preset)
+    if unlimited and _value_of("--max-steps", arguments) is None:
         training = replace(parsed.config.training, max_steps=None)
         parsed = replace(parsed, config=replace(parsed.config, training=training))
     return parsed
@@ -144,12 +147,13 @@ def _folder_to_resume(parsed: TrainArguments, method: str | None) -> Path:
 
 
 def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
+    """The value of an option, the last one if it is given more than once; spelt with hyphens or underscores."""
+    found = None
     for i, argument in enumerate(arguments):
-        if argument == flag and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith(flag + "="):
-            return argument[len(flag) + 1 :]
-    return None
+        name, equals, value = argument.partition("=")
+        if name.replace("_", "-") == flag:
+            found = value if equals else next(iter(arguments[i + 1 :]), None)
+    return found
 
 
 def _train(arguments: Sequence[str]) -> None:

@@ -41,6 +41,8 @@ def train_command(arguments: TrainArguments) -> None:
     if reason == "interrupted":
         _say(f"interrupted at step {training.step}, which is saved. Continue with:")
         again = ["nerf-mini", "train", str(arguments.data), "--output", str(output), "--resume"]
+        if config.training.max_steps != open_run(output).config.training.max_steps:
+            again += ["--max-steps", str(config.training.max_steps)]
         if config.training.max_steps is None and arguments.max_seconds is not None:
             left = arguments.max_seconds - (time.perf_counter() - started)
             again += ["--max-seconds", f"{max(1, left):.0f}"]

@@ -46,7 +46,7 @@ class NetworkConfig:
     """Encode sin(2^k pi p) as the paper prints it; without: sin(2^k p), as its code does."""
     scale: float = 0.5
     """Scene coordinates are multiplied by this before they are encoded. The encoding repeats with period 2, so the
-    scene should end up inside [-1, 1]."""
+    scene should end up inside [-1, 1]. With an occupancy grid, its cube is put there instead."""
     density_activation: Literal["relu", "softplus"] = "softplus"
     """relu is the paper's; softplus cannot die."""
 
@@ -59,9 +59,9 @@ class SamplingConfig:
     """Of the method nerf. hierarchical: coarse samples, then fine ones where they saw something, with two networks, as
     in the paper; occupancy: one network, sampled where an occupancy grid says that something is."""
     coarse_samples: int = 32
-    """Stratified samples of the coarse pass."""
+    """Stratified samples of the coarse pass, of the hierarchical sampler."""
     fine_samples: int = 32
-    """Further samples of the fine pass, where the coarse one saw something."""
+    """Further samples of the fine pass, where the coarse one saw something, of the hierarchical sampler."""
     density_noise: float = 0.0
     """Standard deviation of the noise on the raw density in training."""
 
@@ -124,7 +124,7 @@ class TrainingConfig:
     """Batches, cadence and warm-up."""
 
     rays: int = 256
-    """Rays per step."""
+    """Rays per step of the hierarchical sampler; with an occupancy grid, --samples-per-step decides."""
     distortion: float = 0.0
     """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022)."""
     crop_steps: int = 400
@@ -151,7 +151,7 @@ class Config:
     network, sampled where an occupancy grid says that something is."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the factors in the networks' products; sums and parameters are float32. auto: bfloat16 where the CPU has
-    instructions for it."""
+    instructions for it. A run keeps what it began with; on a CPU without bfloat16 it goes on in float32."""
     seed: int = 0
     """Of the one random number generator behind initial weights, batches and samples."""
     scene: SceneConfig = field(default_factory=SceneConfig)
@@ -188,10 +188,13 @@ def check(config: Config) -> None:
         ("levels", i.levels, 1),
         ("log2-entries", i.log2_entries, 1),
         ("base-resolution", i.base_resolution, 1),
-        ("finest-resolution", i.finest_resolution or i.base_resolution, i.base_resolution),
+        (
+            "finest-resolution",
+            i.base_resolution if i.finest_resolution is None else i.finest_resolution,
+            i.base_resolution,
+        ),
         ("hidden-width", i.hidden_width, 1),
         ("color-layers", i.color_layers, 1),
-        ("samples-per-step", grid.samples_per_step, 8 * grid.march_steps),
         ("march-steps", grid.march_steps, 1),
         ("occupancy-resolution", grid.occupancy_resolution, 8),
         ("decay-steps", o.decay_steps, 1),
@@ -222,6 +225,11 @@ def check(config: Config) -> None:
         raise UserError(f"--skip {n.skip}: must lie between 1 and depth - 1 = {n.depth - 1}")
     if i.log2_entries > 24 or (i.finest_resolution or 0) >= 2**20:
         raise UserError("--log2-entries must be at most 24, and --finest-resolution less than 2^20")
+    if grid.samples_per_step < 8 * grid.march_steps:
+        raise UserError(
+            f"--samples-per-step {grid.samples_per_step}: must be at least 8 times --march-steps {grid.march_steps},"
+            " or a ray finds no room"
+        )
     cells = grid.occupancy_resolution
     if cells & (cells - 1) or cells > 512:
         raise UserError(f"--occupancy-resolution {cells}: must be a power of two, at most 512")
@@ -309,7 +317,8 @@ _LIMITS = ("training.max_steps",)  # where a training ends does not change the s
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """One line for each setting in which two configurations differ, except for where the training ends."""
+    """One line for each setting in which two configurations differ, except for where the training ends, and for a
+    precision that is left to the run."""
 
     def flat(values, path=""):
         for key, value in values.items():
@@ -322,5 +331,5 @@ def differences(old: Config, new: Config) -> list[str]:
     return [
         f"{key}: {before[key]} in the run, {after[key]} now"
         for key in before
-        if before[key] != after[key] and key not in _LIMITS
+        if before[key] != after[key] and key not in _LIMITS and (key, after[key]) != ("precision", "auto")
     ]

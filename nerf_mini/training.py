@@ -21,6 +21,7 @@ from .config import Config, differences
 from .errors import UserError
 from .evaluation import evaluate_views, spread_indices, target_image
 from .images import write_image
+from .kernels.matmul import BFLOAT16
 from .methods import draw_batch
 from .metrics import mse_to_psnr
 from .optimiser import adam_update, learning_rate
@@ -57,7 +58,13 @@ class Training:
 
 
 def start(data: Path, output: Path, config: Config) -> Training:
-    """A new training in a new run folder."""
+    """A new training in a new run folder. Raises UserError for a precision that this CPU does not have."""
+    if config.precision == "bfloat16" and not BFLOAT16:
+        raise UserError(
+            "--precision bfloat16: this CPU has no instructions for it; --precision auto takes float32 here."
+        )
+    if config.precision == "auto":
+        config = replace(config, precision="bfloat16" if BFLOAT16 else "float32")
     scene = read_scene(data, config)
     run = create_run(output, config, scene)
     state = run.fresh()
@@ -78,7 +85,7 @@ def resume(output: Path, config: Config | None = None, data: Path | None = None,
                 f"{output}: --resume with a different configuration.\n  " + "\n  ".join(changed)
                 + "\nDrop these options to continue the run, or train anew with another --output."
             )  # fmt: skip
-        run = Run(run.path, config, run.data, run.cameras)
+        run = Run(run.path, replace(config, precision=run.config.precision), run.data, run.cameras)
     scene = run.scene(("train", "val", "test"), data)
     state, warnings = run.latest()
     for warning in warnings:
@@ -90,12 +97,15 @@ def resume(output: Path, config: Config | None = None, data: Path | None = None,
 def memory_needed(training: Training) -> int:
     """About how many bytes the process will take: a forecast, from sizes alone.
 
-    The interpreter and compiled kernels; the pictures; parameters, their gradient and Adam's two means; and for each
-    sample that is worked on at once its position, encoding, raw outputs, colour and their gradients.
+    The interpreter and compiled kernels; the pictures; parameters, their gradient and Adam's two means; what the method
+    keeps, and its copy at the start; and for each sample that is worked on at once its position, encoding, raw outputs,
+    colour and their gradients.
     """
     images = sum(views.images.nbytes for views in training.scene.splits.values())
     parameters = sum(leaf.nbytes for leaf in tree.flatten(training.state.parameters)[0])
-    return PROCESS_BYTES + images + 4 * parameters + SAMPLE_BYTES * training.method.samples_at_once()
+    kept = sum(array.nbytes for array in training.method.state.values())
+    samples = SAMPLE_BYTES * training.method.samples_at_once()
+    return PROCESS_BYTES + images + 4 * parameters + 2 * kept + samples
 
 
 def train(training: Training, max_seconds: float | None = None, progress: Progress | None = None) -> str:
@@ -213,10 +223,12 @@ def _require_spread(training: Training, spread: float, emitted: np.ndarray) -> N
         or np.std(emitted, axis=0).max() < 10 * COLLAPSE_SPREAD
     ):
         return
+    config = training.run.config
+    softplus = "" if config.network.density_activation == "softplus" else " with --density-activation softplus,"
     raise UserError(
-        f"the training has collapsed: at step {training.step} every ray has the same colour (seed"
-        f" {training.run.config.seed}). Train again with another --seed, with --density-activation softplus,"
-        " with a lower --learning-rate, or check that --near and --far enclose the scene."
+        f"the training has collapsed: at step {training.step} every ray has the same colour (seed {config.seed})."
+        f" Train again with another --seed,{softplus} with a lower --learning-rate, or check that --near and --far"
+        " enclose the scene."
     )
 
 

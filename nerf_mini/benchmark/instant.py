@@ -14,6 +14,7 @@ from autodiff import vjp
 from ..config import PRESETS
 from ..fields import InstantField
 from ..methods import Instant, draw_batch
+from ..methods.occupancy import ROOM
 from ..ops import activate, composite, hash_grid, instant_network, spherical_harmonics
 from ..optimiser import adam_init, adam_update
 from ..scenes.toy import make_scene
@@ -63,7 +64,7 @@ def stages(step: InstantStep) -> list[Part]:
     jitter = rng.random(rays, np.float32)
 
     def march():
-        return method._march(batch.origins, batch.directions, jitter, method.step, 4 * method.budget)
+        return method._march(batch.origins, batch.directions, jitter, method.step, ROOM * method.budget)
 
     marched = march()
 

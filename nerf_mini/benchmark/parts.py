@@ -30,7 +30,7 @@ class Part:
     run: Callable[[], object]
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)  # not cached: Numba would not notice that the product has changed
 def _products(a, b, c, rows, columns, depth, repeats):
     """Products of matrices that stay in cache, one stack of them per thread."""
     for part in prange(a.shape[0]):

@@ -101,11 +101,15 @@ def place_front(alive, counts, ends, origins, directions, cube, t, out):
 
 
 @njit(parallel=True, cache=True)
-def weigh_front(alive, counts, ends, t, density, length, deepest, depth, distance, opacity, candidate, out_weights):
+def weigh_front(
+    alive, counts, ends, t, density, length, deepest, least, bound, depth, distance, opacity, faint, candidate,
+    out_weights,
+):  # fmt: skip
     """Weights of a front's samples, by the quadrature of `compositing`.
 
-    depth, distance (the sum of weight times t) and opacity (rays,) go on from what they were; a ray that reaches the
-    optical depth `deepest` is at its END.
+    Weights below `least` count as 0, as long as those of a ray, `faint` (rays,), do not add up to more than `bound`.
+    depth, distance (the sum of weight times t) and opacity (rays,) are of all samples, and go on from what they were; a
+    ray that reaches the optical depth `deepest` is at its END.
     """
     for k in prange(alive.size):
         ray, first = alive[k], ends[k] - counts[k]
@@ -117,6 +121,9 @@ def weigh_front(alive, counts, ends, t, density, length, deepest, depth, distanc
                 depth[ray] += tau
                 distance[ray] += w * t[k, i]
                 opacity[ray] += w
+                if w < least and faint[ray] + w <= bound:
+                    faint[ray] += w
+                    w = 0.0
             out_weights[first + i] = w
         if depth[ray] >= deepest:
             candidate[ray] = END

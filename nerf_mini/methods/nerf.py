@@ -72,9 +72,9 @@ class NeRF(Method):
         """Which of t (rays, samples) lie in or beside one of the coarse bins whose weight, (rays, coarse), matters."""
         coarse = weights.shape[1]
         padded = np.pad(weights, ((0, 0), (1, 1)))
-        matters = np.maximum(np.maximum(padded[:, :-2], padded[:, 2:]), weights) >= LEAST_WEIGHT  # (rays, coarse)
+        faint = np.maximum(np.maximum(padded[:, :-2], padded[:, 2:]), weights) < LEAST_WEIGHT  # (rays, coarse)
         bins = ((t - self.near) * (coarse / (self.far - self.near))).astype(np.int64)
-        return np.take_along_axis(matters, np.clip(bins, 0, coarse - 1), axis=1)
+        return ~np.take_along_axis(faint, np.clip(bins, 0, coarse - 1), axis=1)
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters of both networks."""
@@ -116,15 +116,16 @@ class NeRF(Method):
             total = coarse_loss + fine_loss
             if self.distortion > 0:
                 s, length = fine.samples, np.float32(self.far - self.near)
-                spread_out = distortion(fine.weights, s.t / length, s.delta / length, s.starts, s.counts)
+                middle = (s.t + s.delta / 2) / length  # of the interval that a sample stands for
+                spread_out = distortion(fine.weights, middle, s.delta / length, s.starts, s.counts)
                 total = total + np.float32(self.distortion) * np.mean(spread_out)
-            return total, (fine_loss, fine)
+            return total, (fine_loss, coarse, fine)
 
-        (total, (fine_loss, fine)), gradient = value_and_grad(loss, has_aux=True)(parameters)
+        (total, (fine_loss, coarse, fine)), gradient = value_and_grad(loss, has_aux=True)(parameters)
         return {
             "loss": float(total),
             "fine_loss": float(fine_loss),
-            "spread": _spread(fine, batch.background),
+            "spread": min(_spread(rendering, batch.background) for rendering in (coarse, fine)),
         }, gradient
 
 

@@ -15,7 +15,7 @@ from ..config import Config
 from ..fields import InstantField
 from ..kernels import tracing
 from ..ops import GridShape, InstantShape, composite, distortion
-from ..samplers.occupancy import Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
+from ..samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from ..volume import Rendering
 from .base import Method
 from .batch import RayBatch
@@ -25,8 +25,10 @@ DEEPEST = -math.log(1e-4)  # optical depth behind which nothing is seen
 # while the cube is full of fog, rays are long and teach little.
 STRIDES = ((64, 4), (128, 2))
 SHARES = ((128, 4), (256, 2))
-LEAST_WEIGHT = 1e-3  # of a sample whose colour matters in a picture of 8 bits
-FRONT, FRONT_SAMPLES = 8, 1 << 13  # samples that are looked at together: of a ray at least, of all rays at most
+# Samples of less weight than the first have no colour in a picture, as long as those of a ray weigh no more than the
+# second together: half a level of 8 bits.
+FAINT, ALL_FAINT = 1e-3, 0.5 / 255
+FRONT, FRONT_SAMPLES = 8, 1 << 13  # samples that are looked at together: of each ray, and of all, at least
 ROOM = 4  # samples marched through, opaque ones included, for each that is trained on
 MOST_RAYS = 1 << 15  # per step
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the cube
@@ -93,7 +95,7 @@ class OccupancySampled(Method):
 
     def samples_at_once(self) -> int:
         """See `Method`."""
-        return 2 * ROOM * self.samples_per_step
+        return max(2 * ROOM * self.samples_per_step, self.occupancy.resolution**3 // EAGER_SHARE)
 
     def background_of_step(self, background: str, has_alpha: bool) -> str:
         """Random behind pictures with alpha: what is not opaque cannot pass for the colour of the background."""
@@ -167,7 +169,7 @@ class OccupancySampled(Method):
         """What rays (rays, 3) see, without jitter and without derivatives; faint samples have no colour."""
         rays, step, cube = len(origins), self._march_step(), self.cube.array
         length, density_at = step / self.cube.side, self.field.density_at(parameters)
-        depth, distance, opacity = np.zeros(rays), np.zeros(rays), np.zeros(rays)
+        depth, distance, opacity, faint = (np.zeros(rays) for _ in range(4))
         color, candidate, alive = np.zeros((rays, 3), np.float32), np.zeros(rays, np.int64), np.arange(rays)
         while len(alive):
             front = max(FRONT, FRONT_SAMPLES // len(alive))
@@ -181,9 +183,10 @@ class OccupancySampled(Method):
             tracing.place_front(alive, counts, ends, origins, directions, cube, t, points)
             density = density_at(points)
             tracing.weigh_front(
-                alive, counts, ends, t, density, length, DEEPEST, depth, distance, opacity, candidate, weights
-            )
-            seen = np.flatnonzero(weights >= LEAST_WEIGHT)
+                alive, counts, ends, t, density, length, DEEPEST, FAINT, ALL_FAINT, depth, distance, opacity, faint,
+                candidate, weights,
+            )  # fmt: skip
+            seen = np.flatnonzero(weights)
             place = np.repeat(np.arange(len(alive)), counts)[seen]  # of each one's ray among those alive
             _, emitted = self.field(parameters, points[seen], directions[alive], place)
             tracing.add_colors(emitted, weights[seen], alive[place], color)

@@ -53,4 +53,6 @@ def distortion(weights, t, delta, starts, counts):
             f"distortion takes arrays of one shape (samples,); got {np.shape(weights)}, {np.shape(t)},"
             f" {np.shape(delta)}"
         )
+    if starts.shape != counts.shape or (len(starts) and (starts.min() < 0 or (starts + counts).max() > len(weights))):
+        raise ValueError(f"distortion: starts and counts must name ranges of the {len(weights)} samples, one per ray")
     return _distortion(weights, t, delta, starts, counts)

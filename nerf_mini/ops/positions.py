@@ -36,9 +36,12 @@ def positions(origins, directions, t, ray_index):
 
     origins, directions (rays, 3); ray_index (samples,) int64, the ray of each sample.
     """
-    if np.shape(origins) != np.shape(directions) or np.shape(t) != np.shape(ray_index):
+    if np.shape(origins) != np.shape(directions) or np.shape(origins)[1:] != (3,) or np.shape(t) != np.shape(ray_index):
         raise ValueError(
-            "positions takes origins and directions of one shape, and t and ray_index of one shape; got"
+            "positions takes origins and directions (rays, 3), and t and ray_index of one shape; got"
             f" {np.shape(origins)}, {np.shape(directions)}, {np.shape(t)}, {np.shape(ray_index)}"
         )
-    return _positions(origins, directions, t, np.asarray(ray_index, np.int64))
+    ray_index, rays = np.asarray(ray_index, np.int64), np.shape(origins)[0]
+    if ray_index.size and not 0 <= ray_index.min() <= ray_index.max() < rays:
+        raise ValueError(f"positions: ray_index must name rays 0 to {rays - 1}")
+    return _positions(origins, directions, t, ray_index)

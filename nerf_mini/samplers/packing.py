@@ -14,7 +14,8 @@ from ..ops import positions
 class RaySamples:
     """Samples along a batch of rays.
 
-    t, delta (samples,): distance along the ray, and length of the interval that a sample stands for, in scene units;
+    t, delta (samples,): distance along the ray, and length of the interval that a sample stands for, in scene units
+    (delta in the unit of the field's density, where that is another);
     ray_index (samples,) int64: the ray of each sample; starts, counts (rays,) int64: the samples of each ray.
     """
 

@@ -1,5 +1,6 @@
 """The instant method from scene to picture: learning, the same bits, and scenes with nothing to learn."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -9,17 +10,20 @@ import numpy as np
 import pytest
 
 from autodiff import check_grads, value_and_grad
+from nerf_mini.cameras import image_rays
 from nerf_mini.checkpoint import checkpoint_files
 from nerf_mini.cli import main, parse_train
 from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_run
 from nerf_mini.fields import InstantField
+from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.methods import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
 from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.rendering import render_image
 from nerf_mini.run import open_run
+from nerf_mini.samplers.occupancy import OccupancyGrid
 from nerf_mini.training import Progress, final_evaluation, memory_needed, resume, start, train
 from nerf_mini.volume import Rendering, render
 
@@ -249,6 +253,8 @@ def test_the_forecast_of_memory_counts_pictures_tables_and_samples(blobs, tmp_pa
     assert 2e8 < base < 4e8  # hardly more than the process itself
     larger = forecast("tables", instant=dataclasses.replace(tiny.instant, log2_entries=20, finest_resolution=512))
     assert larger - base > 4 * 4 * 2**20  # four numbers an entry, at least one more level of 2^20 entries
+    fine = dataclasses.replace(tiny.occupancy, occupancy_resolution=512)
+    assert forecast("cells", occupancy=fine) > 2 * 4 * 512**3
     assert forecast("samples", occupancy=dataclasses.replace(tiny.occupancy, samples_per_step=2**16)) > base + 5e7
 
 
@@ -262,3 +268,72 @@ def test_no_seed_collapses(tmp_path, seed):
     training = start(data, tmp_path / "run", config)
     train(training)
     assert final_evaluation(training, 2)["psnr"] > 25
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory, blobs, tiny):
+    """A trained tiny method, its parameters, and the rays of a test view."""
+    training = start(blobs, tmp_path_factory.mktemp("seen") / "run", longer(tiny, 150))
+    train(training)
+    views = training.scene.splits["test"]
+    return training.method, training.state.parameters, *image_rays(views.intrinsics, views.poses[0])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_a_picture_does_not_depend_on_which_rays_are_followed_together(seen, chunk):
+    method, parameters, origins, directions = seen
+    white = np.ones_like(origins)
+    whole = method.view(parameters, origins, directions, white)
+    assert 0.05 < whole.opacity.mean() < 0.95
+    for first in range(0, len(origins), chunk):
+        part = slice(first, first + chunk)
+        piece = method.view(parameters, origins[part], directions[part], white[part])
+        for name in ("color", "depth", "opacity"):
+            assert getattr(piece, name).tobytes() == getattr(whole, name)[part].tobytes()
+
+
+def test_rays_that_meet_nothing_show_the_background(seen):
+    method, parameters, origins, directions = seen
+    away = method.view(parameters, origins[:5], -directions[:5], np.full((5, 3), 0.3, np.float32))
+    np.testing.assert_array_equal(away.color, np.float32(0.3))
+    assert not away.opacity.any() and not away.depth.any()
+    nothing = method.view(parameters, origins[:0], directions[:0], origins[:0])
+    assert nothing.color.shape == (0, 3)
+
+
+def test_thin_haze_keeps_its_colour(seen):
+    """So thin that no sample alone would show: together they do, in their colour and not in black."""
+    method, _, origins, directions = seen
+
+    class Haze:
+        def density_at(self, parameters):
+            return lambda points: np.full(len(points), 1e-4 * method.cube.side / method._march_step(), np.float32)
+
+        def __call__(self, parameters, points, directions, ray_index, noise=None):
+            return None, np.ones((len(points), 3), np.float32)
+
+    grid = OccupancyGrid.full(method.cube, 16)
+    hazy = copy.copy(method)
+    hazy.field, hazy.occupancy = Haze(), grid
+    view = hazy.view(None, origins, directions, np.zeros_like(origins))
+    assert view.opacity.max() > 0.005
+    np.testing.assert_allclose(view.color, np.repeat(view.opacity[:, None], 3, 1), atol=0.5 / 255 + 1e-6)
+
+
+# -- precision ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_keeps_the_precision_it_began_with(tmp_path, blobs, tiny):
+    run = start(blobs, tmp_path / "run", tiny).run
+    assert open_run(run.path).config.precision == ("bfloat16" if BFLOAT16 else "float32")
+    assert resume(run.path, tiny).run.config.precision == run.config.precision  # "auto" leaves it to the run
+
+
+def test_a_precision_that_the_cpu_lacks_is_refused(tmp_path, blobs, tiny, monkeypatch):
+    monkeypatch.setattr("nerf_mini.training.BFLOAT16", False)
+    with pytest.raises(UserError, match="no instructions for it"):
+        start(blobs, tmp_path / "run", dataclasses.replace(tiny, precision="bfloat16"))
+    assert not (tmp_path / "run").exists()

@@ -192,6 +192,8 @@ BAD_SETTINGS = [
     ("--max-seconds", "nan"),
     ("--preset", "huge"),
     ("--method", "magic"),
+    ("--finest-resolution", "0"),
+    ("--march-steps", "8192"),
     ("--no-such-option", "1"),
 ]
 

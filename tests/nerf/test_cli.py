@@ -220,3 +220,32 @@ def test_the_set_in_the_repository_is_ready_to_train_on():
     scene = load_scene(folder)
     assert set(scene.splits) == {"train", "val", "test"}
     assert all((v.intrinsics.width, v.intrinsics.height) == (100, 100) for v in scene.splits.values())
+
+
+def test_progressive_pictures_on_the_command_line(own_run, tmp_path, capsys):
+    assert main(["render", str(own_run), "--views", "2", "--progressive", "--output", str(tmp_path / "sharp")]) == 0
+    assert main(["render", str(own_run), "--views", "2", "--output", str(tmp_path / "plain")]) == 0
+    names = sorted(p.name for p in (tmp_path / "plain").iterdir())
+    assert names == sorted(p.name for p in (tmp_path / "sharp").iterdir()) == ["color_000.png", "color_001.png"]
+    for name in names:
+        np.testing.assert_array_equal(read_image(tmp_path / "sharp" / name), read_image(tmp_path / "plain" / name))
+    assert main(["render", str(own_run), "--progressive", "--output", str(tmp_path / "x.gif")]) == 2
+    assert "--progressive is for PNG files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spelling", ["--max-steps=7", "--max_steps=7"])
+def test_options_may_be_spelt_with_underscores(spelling):
+    assert parse_train(["data", spelling, "--max-seconds", "9"]).config.training.max_steps == 7
+
+
+def test_the_memory_of_a_training_is_told_before_it_starts(own_blobs, tiny_options, tmp_path, capsys):
+    assert main(["train", str(own_blobs), *tiny_options, "--max-steps", "1", "--output", str(tmp_path / "run")]) == 0
+    assert "memory: about 0." in capsys.readouterr().out
+
+
+def test_with_runs_of_both_methods_the_default_one_is_resumed(own_blobs, tiny_options, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", str(own_blobs), *tiny_options, "--max-steps", "1"]) == 0
+    (tmp_path / "runs" / "scene-instant").mkdir()
+    assert main(["train", str(own_blobs), "--resume"]) == 2
+    assert "scene-instant: is no run folder" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autodiff import check_grads, grad, jacobian
 from nerf_mini.cameras import Intrinsics, image_rays, look_at
-from nerf_mini.ops import composite
+from nerf_mini.ops import composite, distortion, positions
 from nerf_mini.samplers import RaySamples, pack, stratified_samples
 from nerf_mini.scenes.toy import default_blobs
 from nerf_mini.volume import render
@@ -326,3 +326,21 @@ def test_single_precision_renders_the_exact_colours(view_of_blobs):
     assert found.color.dtype == np.float32
     np.testing.assert_allclose(found.color, color, atol=3e-5)
     np.testing.assert_allclose(found.opacity, opacity, atol=3e-6)
+
+
+# -- distortion and positions ------------------------------------------------------------------------------------------
+
+
+def test_distortion_of_one_interval_and_of_two_points():
+    """w^2 delta / 3 of one interval; 2 w_1 w_2 |t_1 - t_2| of two thin ones; 0 of none."""
+    starts, counts = np.array([0, 1, 3]), np.array([1, 2, 0])
+    weights, t, delta = np.array([0.5, 0.2, 0.3]), np.array([2.0, 1.0, 4.0]), np.array([0.6, 0.0, 0.0])
+    np.testing.assert_allclose(distortion(weights, t, delta, starts, counts), [0.25 * 0.6 / 3, 2 * 0.06 * 3, 0])
+
+
+def test_ranges_and_rays_that_do_not_exist_are_refused():
+    one, index = np.ones(3), np.array([0, 0, 2])
+    with pytest.raises(ValueError, match="ranges of the 3 samples"):
+        distortion(one, one, one, np.array([1]), np.array([3]))
+    with pytest.raises(ValueError, match="name rays 0 to 1"):
+        positions(np.ones((2, 3)), np.ones((2, 3)), one, index)

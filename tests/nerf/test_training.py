@@ -22,6 +22,7 @@ from nerf_mini.cli import main
 from nerf_mini.config import to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.images import read_image
+from nerf_mini.methods import draw_batch
 from nerf_mini.run import open_run
 from nerf_mini.training import Progress, final_evaluation, resume, start, train, train_step
 
@@ -359,3 +360,12 @@ def test_pictures_of_one_colour_are_no_collapse(tmp_path, blobs, tiny_config, mo
     empty = dataclasses.replace(views, images=np.zeros_like(views.images))
     training.scene = dataclasses.replace(training.scene, splits={**training.scene.splits, "train": empty})
     assert train(training) == "steps"
+
+
+def test_a_dead_coarse_network_is_a_collapse_too(blobs, tmp_path, tiny_config):
+    """Nothing would be sampled where the scene is; the fine network alone hides that."""
+    training = start(blobs, tmp_path / "run", tiny_config(density_activation="relu"))
+    training.state.parameters["coarse"]["density"]["bias"][:] = -1e3
+    batch = draw_batch(training.scene.splits["train"], 64, "white", 1.0, np.random.default_rng(0))
+    parts, _ = training.method.loss_and_gradient(training.state.parameters, batch, np.random.default_rng(0))
+    assert parts["spread"] == 0
