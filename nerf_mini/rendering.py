@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .cameras import Intrinsics, image_rays
-from .methods import CHUNK_RAYS, background_color
+from .methods import background_color
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ def render_image(
     """A whole view as the method shows it, without jitter. A "random" background is rendered white."""
     origins, directions = image_rays(intrinsics, pose)
     color, depth, opacity = [], [], []
-    for first in range(0, len(origins), CHUNK_RAYS):
-        part = slice(first, first + CHUNK_RAYS)
+    for first in range(0, len(origins), method.rays_at_once):
+        part = slice(first, first + method.rays_at_once)
         behind = background_color(background, len(origins[part]))
         seen = method.view(parameters, origins[part], directions[part], behind)
         color.append(seen.color)
@@ -59,8 +59,8 @@ def render_progressively(
     done, stride = np.zeros(len(origins), bool), coarsest
     while stride >= 1:
         (new,) = np.nonzero((row % stride == 0) & (column % stride == 0) & ~done)
-        for first in range(0, len(new), CHUNK_RAYS):
-            part = new[first : first + CHUNK_RAYS]
+        for first in range(0, len(new), method.rays_at_once):
+            part = new[first : first + method.rays_at_once]
             seen = method.view(parameters, origins[part], directions[part], background_color(background, len(part)))
             values[part] = np.column_stack([seen.color, seen.depth, seen.opacity])
         done[new] = True

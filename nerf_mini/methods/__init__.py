@@ -5,7 +5,7 @@ import numpy as np
 from ..cameras import Intrinsics
 from ..config import Config
 from .base import Method
-from .batch import CHUNK_RAYS, RayBatch, background_color, draw_batch
+from .batch import RayBatch, background_color, draw_batch
 from .nerf import NeRF, OccupancyNeRF
 from .occupancy import Instant
 
@@ -23,7 +23,6 @@ def make_method(config: Config, near: float, far: float, poses: np.ndarray, intr
 
 
 __all__ = [
-    "CHUNK_RAYS",
     "Instant",
     "Method",
     "NeRF",

@@ -19,6 +19,7 @@ class Method(ABC):
     """
 
     lazy: Collection[str] = ()  # members of the parameters of which a step touches a part only
+    rays_at_once: int = 1 << 12  # of a picture: enough for kernels at full speed, in bounded memory
 
     @abstractmethod
     def init(self, rng: np.random.Generator) -> Any:

@@ -8,8 +8,6 @@ from ..cameras import camera_rays
 from ..images import composite
 from ..scenes import Views
 
-CHUNK_RAYS = 1 << 14  # of a picture that are rendered together
-
 
 @dataclass(frozen=True)
 class RayBatch:

@@ -20,7 +20,7 @@ from ..ops import NetworkShape, distortion
 from ..samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
 from ..volume import Rendering, render
 from .base import Method
-from .batch import CHUNK_RAYS, RayBatch
+from .batch import RayBatch
 from .occupancy import OccupancySampled
 
 LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are worth a look in a picture
@@ -56,7 +56,7 @@ class NeRF(Method):
 
     def samples_at_once(self) -> int:
         """See `Method`."""
-        return max(self.rays, CHUNK_RAYS) * (2 * self.sampling.coarse_samples + self.sampling.fine_samples)
+        return max(self.rays, self.rays_at_once) * (2 * self.sampling.coarse_samples + self.sampling.fine_samples)
 
     def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
         """The fine rendering, without jitter, and without the samples where the coarse one says that nothing is seen:

@@ -53,6 +53,8 @@ class CubeField(Protocol):
 class OccupancySampled(Method):
     """A field in a cube around the scene, sampled with steps of one length in occupied cells (Mueller et al. 2022)."""
 
+    rays_at_once = 1 << 16
+
     def __init__(
         self, field: CubeField, config: Config, cube: Cube, near: float, far: float, poses: np.ndarray,
         intrinsics: Intrinsics,
@@ -95,7 +97,8 @@ class OccupancySampled(Method):
 
     def samples_at_once(self) -> int:
         """See `Method`."""
-        return max(2 * ROOM * self.samples_per_step, self.occupancy.resolution**3 // EAGER_SHARE)
+        front = FRONT * self.rays_at_once
+        return max(front, 2 * ROOM * self.samples_per_step, self.occupancy.resolution**3 // EAGER_SHARE)
 
     def background_of_step(self, background: str, has_alpha: bool) -> str:
         """Random behind pictures with alpha: what is not opaque cannot pass for the colour of the background."""

@@ -255,7 +255,7 @@ def test_the_forecast_of_memory_counts_pictures_tables_and_samples(blobs, tmp_pa
     assert larger - base > 4 * 4 * 2**20  # four numbers an entry, at least one more level of 2^20 entries
     fine = dataclasses.replace(tiny.occupancy, occupancy_resolution=512)
     assert forecast("cells", occupancy=fine) > 2 * 4 * 512**3
-    assert forecast("samples", occupancy=dataclasses.replace(tiny.occupancy, samples_per_step=2**16)) > base + 5e7
+    assert forecast("samples", occupancy=dataclasses.replace(tiny.occupancy, samples_per_step=2**17)) > base + 5e7
 
 
 @pytest.mark.slow

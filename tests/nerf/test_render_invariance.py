@@ -41,7 +41,7 @@ def assert_same_bits(first, second):
 def test_the_size_of_chunks_changes_no_bit(render, monkeypatch, chunk, one_thread):
     whole = render()
     assert np.std(whole.color) > 0.01, "there should be something to see"
-    monkeypatch.setattr(rendering, "CHUNK_RAYS", chunk)
+    monkeypatch.setattr(render.method, "rays_at_once", chunk)
     assert_same_bits(render(), whole)
 
 
