@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.extending import intrinsic
 
-from .matmul import FAST
+from .compiling import fast_part, parallel_kernel, part
 
 RELU, SOFTPLUS, EXP = 0, 1, 2
 CAP = 15.0  # exp of it is opaque at every length that matters
@@ -41,7 +41,7 @@ def _power_of_two(typingctx, n, like):
     return like(like, like), codegen
 
 
-@njit
+@part
 def _exp(x):
     """exp of x in [-87, 88]; beyond, that of the nearest bound. NaN stays NaN."""
     real = type(x)
@@ -54,12 +54,12 @@ def _exp(x):
     return total * _power_of_two(n, x) if x == x else x
 
 
-@njit
+@part
 def _logistic(x):
     return type(x)(1) / (type(x)(1) + _exp(-x))
 
 
-@njit
+@part
 def _softplus(x):
     real = type(x)
     z = _exp(-abs(x))
@@ -70,7 +70,7 @@ def _softplus(x):
     return max(x, real(0)) + s * total if x == x else x
 
 
-@njit(fastmath=FAST)
+@fast_part
 def _forward_tile(raw, kind, density, color):
     """raw (count, 4), density (count,), color (count, 3), of one tile."""
     count = density.size
@@ -95,7 +95,7 @@ def _forward_tile(raw, kind, density, color):
             density[i] = _exp(raw.dtype.type(CAP) if column[i] > CAP else column[i])
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def activate_forward(raw, kind, density, color):
     """raw (samples, 4) -> density (samples,), color (samples, 3)."""
     samples = density.size
@@ -104,7 +104,7 @@ def activate_forward(raw, kind, density, color):
         _forward_tile(raw[part], kind, density[part], color[part])
 
 
-@njit(fastmath=FAST)
+@fast_part
 def _backward_tile(g_density, g_color, raw, density, color, kind, g_raw):
     one, zero = raw.dtype.type(1), raw.dtype.type(0)
     for i in range(density.size):
@@ -120,7 +120,7 @@ def _backward_tile(g_density, g_color, raw, density, color, kind, g_raw):
             out[3] = g_density[i] * density[i]
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def activate_backward(g_density, g_color, raw, density, color, kind, g_raw):
     """g_raw (samples, 4), from the gradients of both outputs."""
     samples = density.size

@@ -2,10 +2,12 @@
 
 import math
 
-from numba import njit, prange
+from numba import prange
+
+from .compiling import kernel, parallel_kernel
 
 
-@njit(cache=True)
+@kernel
 def adam_step(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon, step):
     """Update parameters, mean and variance (all flat, same dtype) in place; `step` counts from 1."""
     real = parameters.dtype.type
@@ -22,7 +24,7 @@ def adam_step(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon,
 _BLOCK = 1 << 14  # entries of a thread's piece
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def adam_step_lazy(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon, step):
     """`adam_step` for those entries only whose gradient is not zero; the others, with their means, stay as they are.
 

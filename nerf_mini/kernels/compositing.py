@@ -9,10 +9,12 @@ With v_i = g_color . c_i + g_distance t_i + g_opacity + g_weights_i, the derivat
 
 import math
 
-from numba import njit, prange
+from numba import prange
+
+from .compiling import parallel_kernel
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def composite_forward(
     density, color, t, delta, starts, counts, out_color, out_distance, out_opacity, out_weights, out_beyond
 ):
@@ -39,7 +41,7 @@ def composite_forward(
         out_distance[ray], out_opacity[ray] = distance, opacity
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def composite_backward(
     density, color, t, delta, starts, counts, weights, beyond,
     g_color, g_distance, g_opacity, g_weights,

@@ -6,10 +6,12 @@ With samples in order, the double sum is 2 sum_i w_i (t_i W_i - M_i), where W_i 
 over the samples before i (Sun et al. 2022).
 """
 
-from numba import njit, prange
+from numba import prange
+
+from .compiling import parallel_kernel
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def distortion_forward(weights, t, delta, starts, counts, out):
     """weights, t, delta (samples,) -> out (rays,)."""
     for ray in prange(starts.size):
@@ -23,7 +25,7 @@ def distortion_forward(weights, t, delta, starts, counts, out):
         out[ray] = total
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def distortion_backward(g, weights, t, delta, starts, counts, g_weights, g_t, g_delta):
     """Gradients of the three arrays of samples; samples that belong to no ray keep what the outputs held."""
     for ray in prange(starts.size):

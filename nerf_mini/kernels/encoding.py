@@ -5,10 +5,10 @@ and without the factor pi. Columns: p (3, optional), then for each frequency 3 s
 """
 
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 from numba.extending import overload
 
-from .matmul import FAST
+from .compiling import fast_part, parallel_kernel, part
 
 # Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; on |r| <= 1/2 the remainder is below 1e-16, and below 1e-8
 # with the first few.
@@ -27,7 +27,7 @@ def _(x):
     return lambda x: few
 
 
-@njit(fastmath=FAST)
+@fast_part
 def sincos_pi(x, scale, count, sines, cosines):
     """sin(pi scale x) and cos(pi scale x) of the first `count` entries of x.
 
@@ -49,7 +49,7 @@ def sincos_pi(x, scale, count, sines, cosines):
         cosines[i] = sign * c
 
 
-@njit
+@part
 def encode_columns(x, count, scales, identity, out, start, row):
     """Encode x[3, count] (one row per coordinate) into out[start + i * row + column], flat.
 
@@ -70,7 +70,7 @@ def encode_columns(x, count, scales, identity, out, start, row):
                 out[column + i * row + 3] = cosines[i]
 
 
-@njit
+@part
 def encode_columns_backward(g, encoded, start, row, count, scales, identity, g_x):
     """g_x[3, count] from the gradient of the encoding; both lie flat, as `encode_columns` wrote the encoding."""
     first = 3 if identity else 0
@@ -88,7 +88,7 @@ def encode_columns_backward(g, encoded, start, row, count, scales, identity, g_x
 _TILE = 256
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def encode_forward(x, scales, identity, out):
     """x (n, 3) -> out (n, columns)."""
     n, columns = out.shape
@@ -99,7 +99,7 @@ def encode_forward(x, scales, identity, out):
         encode_columns(transposed, count, scales, identity, flat, tile * _TILE * columns, columns)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def encode_backward(g, encoded, scales, identity, g_x):
     """g, encoded (n, columns) -> g_x (n, 3)."""
     n, columns = encoded.shape

@@ -15,11 +15,12 @@ for every number of threads.
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .matmul import FAST, I32, I64
+from .compiling import fast_part, parallel_kernel, part
+from .matmul import I32, I64
 
 TILE = 128  # samples whose corners are known at once
 BLOCK = 1024  # samples that a thread takes through all levels
@@ -27,7 +28,7 @@ PRIMES = (1, 2654435761, 805459861)
 CORNERS = 8
 
 
-@njit(fastmath=FAST)
+@fast_part
 def corners(x, first, level, entry, fraction, index, weight):
     """Entries and weights of the corners of the cells of x[3, first : first + TILE], in index and weight
     (CORNERS, TILE).
@@ -137,7 +138,7 @@ _gather2, _scatter2 = _make_feature_access(2)
 _gather4, _scatter4 = _make_feature_access(4)
 
 
-@njit
+@part
 def _transpose_points(points, first, count, x):
     """x[3, :count] = points[first : first + count].T"""
     for axis in range(3):
@@ -146,7 +147,7 @@ def _transpose_points(points, first, count, x):
             row[i] = points[first + i, axis]
 
 
-@njit
+@part
 def encode_block(points, first, count, tables, features, levels, x, entry, fraction, index, weight, out, at, row):
     """The encoding of `count` <= BLOCK points, into out[at + i * row + level * features], flat.
 
@@ -167,7 +168,7 @@ def encode_block(points, first, count, tables, features, levels, x, entry, fract
                     _gather4(tables, start, index, weight, i, out, place + i * row)
 
 
-@njit
+@part
 def tile_scratch(dtype_like):
     """entry, fraction, index and weight for `corners`, in the dtype of an array."""
     dtype = dtype_like.dtype
@@ -179,7 +180,7 @@ def tile_scratch(dtype_like):
 # parallelise; and they take a signed number, or it would compile them twice.
 
 
-@njit
+@part
 def _forward_block(points, tables, features, levels, first, out):
     samples, row = out.shape
     x = np.empty((3, BLOCK), points.dtype)
@@ -190,14 +191,14 @@ def _forward_block(points, tables, features, levels, first, out):
     )
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def hash_grid_forward(points, tables, features, levels, out):
     """points (samples, 3), tables flat -> out (samples, levels * features)."""
     for block in prange((points.shape[0] + BLOCK - 1) // BLOCK):
         _forward_block(points, tables, features, levels, np.int64(block) * BLOCK, out)
 
 
-@njit
+@part
 def _scatter_level(g, points, features, levels, level, g_tables):
     samples, row = g.shape
     flat = g.reshape(samples * row)
@@ -217,7 +218,7 @@ def _scatter_level(g, points, features, levels, level, g_tables):
                 _scatter4(g_tables, start, index, weight, i, flat, place + i * row)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def hash_grid_backward(g, points, features, levels, g_tables):
     """Adds the gradient of the tables, flat, to g_tables, from g (samples, levels * features)."""
     many = levels.shape[0]
@@ -227,14 +228,14 @@ def hash_grid_backward(g, points, features, levels, g_tables):
         _scatter_level(g, points, features, levels, np.int64(level), g_tables)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def hash_grid_points_backward(g, points, tables, features, levels, g_points):
     """Gradient of the points (samples, 3), from g (samples, levels * features); 0 for those outside [0, 1]."""
     for tile in prange((points.shape[0] + TILE - 1) // TILE):
         _points_backward_tile(g, points, tables, features, levels, np.int64(tile) * TILE, g_points)
 
 
-@njit
+@part
 def _points_backward_tile(g, points, tables, features, levels, first, g_points):
     count = min(TILE, points.shape[0] - first)
     x = np.empty((3, TILE), points.dtype)

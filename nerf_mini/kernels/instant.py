@@ -6,8 +6,9 @@ colour layers start from that buffer.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from .compiling import parallel_kernel, part
 from .layers import (
     CHUNKS,
     TILE,
@@ -23,7 +24,7 @@ from .layers import (
 )
 
 
-@njit
+@part
 def _copy_rows(source, first, count, values, width):
     """Rows of a matrix, flat; columns and rows beyond the matrix's own are zero."""
     columns = source.shape[1]
@@ -35,7 +36,7 @@ def _copy_rows(source, first, count, values, width):
             target[j] = row[j]
 
 
-@njit
+@part
 def _fill_harmonics(harmonics, ray_index, first, count, values, width, filled):
     """The harmonics (rays, columns) of each sample's ray, into the columns from `filled` on."""
     for i in range(count):
@@ -46,7 +47,7 @@ def _fill_harmonics(harmonics, ray_index, first, count, values, width, filled):
             target[j] = row[j]
 
 
-@njit
+@part
 def _tile_forward(
     encoding, harmonics, ray_index, first, count, buffers, density_layers, color_layers, geometry, filled, weights,
     operands, scratch, values, raw_density,
@@ -65,7 +66,7 @@ def _tile_forward(
         layers_forward(scratch, buffers, color_layers, operands, weights, rows, values)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def instant_forward(
     encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights, operands,
     scratch, values, out,
@@ -82,7 +83,7 @@ def instant_forward(
         )  # fmt: skip
 
 
-@njit
+@part
 def _forward_chunk(
     chunk, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights,
     operands, scratch, values, out,
@@ -104,7 +105,7 @@ def _forward_chunk(
             heads_forward(scratch, buffers, heads, weights, first, count, values, out)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def instant_backward(
     g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights,
     operands, transposed, scratch, g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
@@ -122,7 +123,7 @@ def instant_backward(
         )  # fmt: skip
 
 
-@njit
+@part
 def _backward_chunk(
     chunk, g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled,
     weights, operands, transposed, scratch, g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
@@ -155,7 +156,7 @@ def _backward_chunk(
             _take_rows(g_scratch, TILE * buffers[0, 0], buffers[0, 1], first, count, g_encoding)
 
 
-@njit
+@part
 def _take_rows(g_tile, start, width, first, count, out):
     """out[first : first + count] from the columns of a buffer that begin at `start`."""
     for i in range(count):

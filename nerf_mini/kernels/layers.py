@@ -17,29 +17,29 @@ does not depend on the number of threads.
 """
 
 import numpy as np
-from numba import njit
 
-from .matmul import FAST, ROWS, matmul, words
+from .compiling import fast_part, part
+from .matmul import ROWS, matmul, words
 from .operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
 
 TILE = 128  # samples
 CHUNKS = 16
 
 
-@njit
+@part
 def plain(n):
     """n, of which Numba does not know the value: it compiles a function anew for every literal number among its
     arguments."""
     return np.int64(n)
 
 
-@njit
+@part
 def padded_rows(count):
     """The rows that are computed for so many samples."""
     return (count + ROWS - 1) // ROWS * ROWS
 
 
-@njit(fastmath=FAST)
+@fast_part
 def _add_rows(total, x, rows):
     width = total.size
     for i in range(rows):
@@ -48,7 +48,7 @@ def _add_rows(total, x, rows):
             total[j] += row[j]
 
 
-@njit(fastmath=FAST)
+@fast_part
 def _dot(x, y):
     total = x.dtype.type(0)
     for j in range(x.size):
@@ -56,20 +56,20 @@ def _dot(x, y):
     return total
 
 
-@njit(fastmath=FAST)
+@fast_part
 def _add_scaled(total, factor, x):
     for j in range(total.size):
         total[j] += factor * x[j]
 
 
-@njit
+@part
 def fill_buffer(values, scratch, buffers, buffer, rows):
     """Write numbers (rows, width), flat, into a buffer."""
     start, width = TILE * buffers[buffer, 0], buffers[buffer, 1]
     to_operand(values[: rows * width], scratch[words(scratch, start) : words(scratch, start + rows * width)])
 
 
-@njit
+@part
 def read_buffer(scratch, buffers, buffer, rows, values):
     """The numbers of a buffer, (rows, width), flat."""
     start, width = TILE * buffers[buffer, 0], buffers[buffer, 1]
@@ -77,7 +77,7 @@ def read_buffer(scratch, buffers, buffer, rows, values):
     from_operand(x, values[: rows * width])
 
 
-@njit
+@part
 def _product(scratch, buffers, source, operands, w, init, init_start, init_row, out, start, stride, rows, width, floor):
     """out = max(init + source @ W, floor), from the buffer `source` and the weights at offset w."""
     k = buffers[source, 1]
@@ -87,7 +87,7 @@ def _product(scratch, buffers, source, operands, w, init, init_start, init_row, 
     )  # fmt: skip
 
 
-@njit
+@part
 def layer_forward(scratch, buffers, layer, operands, weights, rows, values, out, start, stride):
     """The activations of one layer, into out[start + i * stride], an operand or numbers.
 
@@ -105,7 +105,7 @@ def layer_forward(scratch, buffers, layer, operands, weights, rows, values, out,
         _product(scratch, buffers, in2, operands, w2, values, plain(0), width, out, start, stride, rows, width, least)
 
 
-@njit
+@part
 def layers_forward(scratch, buffers, layers, operands, weights, rows, values):
     for i in range(layers.shape[0]):
         out = layers[i, 0]
@@ -113,7 +113,7 @@ def layers_forward(scratch, buffers, layers, operands, weights, rows, values):
         layer_forward(scratch, buffers, layers[i], operands, weights, rows, values, scratch, start, stride)
 
 
-@njit
+@part
 def heads_forward(scratch, buffers, heads, weights, first, count, values, out):
     for head in range(heads.shape[0]):
         source, w, bias, column, columns = heads[head]
@@ -126,7 +126,7 @@ def heads_forward(scratch, buffers, heads, weights, first, count, values, out):
                 out[first + i, column + c] = weights[bias + c] + _dot(x, row)
 
 
-@njit
+@part
 def heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights):
     for head in range(heads.shape[0]):
         source, w, bias, column, columns = heads[head]
@@ -142,7 +142,7 @@ def heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weig
                 _add_scaled(g_weights[at : at + width], g, x)
 
 
-@njit
+@part
 def layers_backward(
     scratch, g_scratch, buffers, layers, transposed, g_weights, rows, first_inner, input_gradients, spare
 ):
@@ -178,7 +178,7 @@ def layers_backward(
                 )  # fmt: skip
 
 
-@njit
+@part
 def tile_range(chunk, samples):
     """The tiles [first, last) of a chunk."""
     tiles = (samples + TILE - 1) // TILE

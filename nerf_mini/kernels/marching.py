@@ -12,15 +12,16 @@ cells, in float64: a cell's boundary must not depend on how far away the camera 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from .compiling import kernel, parallel_kernel, part
 from .layers import CHUNKS
 
 BLOCK_BITS = 3
 BLOCK = 1 << BLOCK_BITS  # cells along the side of a block
 
 
-@njit
+@part
 def clip_ray(origin, direction, cube, near, far):
     """The part (t_in, t_out) of [near, far] in which a ray is inside the cube; t_in > t_out where there is none."""
     for axis in range(3):
@@ -34,7 +35,7 @@ def clip_ray(origin, direction, cube, near, far):
     return near, far
 
 
-@njit
+@part
 def _leave(p, place, d, inverse, bits):
     """How far along a coordinate's axis it is to leave the cell, or with BLOCK_BITS the block, of cell `place`."""
     if d == 0.0:
@@ -42,7 +43,7 @@ def _leave(p, place, d, inverse, bits):
     return (np.float64(((place >> bits) + (1 if d > 0.0 else 0)) << bits) - p) * inverse
 
 
-@njit
+@part
 def ray_in_cells(origin, direction, cube, resolution):
     """Origin, direction and inverse of the direction of a ray in units of cells, nine numbers."""
     scale = resolution / cube[3]
@@ -60,7 +61,7 @@ def ray_in_cells(origin, direction, cube, resolution):
     )
 
 
-@njit
+@part
 def next_sample(n, t_first, step, t_out, ray, bits, blocks):
     """The first candidate from number n on in an occupied cell; -1 where none is left before t_out."""
     last, per_step = bits.shape[0] - 1, 1.0 / step
@@ -79,12 +80,12 @@ def next_sample(n, t_first, step, t_out, ray, bits, blocks):
     return -1
 
 
-@njit
+@part
 def _share(chunk, items):
     return chunk * items // CHUNKS, (chunk + 1) * items // CHUNKS
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def march(origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts):
     """All samples of rays, in out_t[start : start + count] for each ray.
 
@@ -108,7 +109,7 @@ def march(origins, directions, jitter, cube, near, far, step, bits, blocks, out_
         )
 
 
-@njit
+@part
 def _march_share(
     chunk, origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts
 ):
@@ -134,7 +135,7 @@ def _march_share(
         at += max(count, 0)
 
 
-@njit(cache=True)
+@kernel
 def gather_samples(
     origins, directions, cube, t, starts, counts, rays, new_starts, out_points, out_t, out_ray, out_directions
 ):

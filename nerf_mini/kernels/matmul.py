@@ -9,15 +9,15 @@ are of C's precision, float32 for pairs.
 """
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, overload
 
+from .compiling import part
+
 COLUMNS = 32  # widths are padded to a multiple of this
 ROWS = 8  # row counts are padded to a multiple of this
-
-FAST = {"contract", "reassoc", "nsz", "arcp"}  # no assumption that values are finite
 
 I64, I32 = ir.IntType(64), ir.IntType(32)
 
@@ -33,11 +33,12 @@ BFLOAT16 = {"avx512f", "avx512bf16"} <= _FEATURES  # whether pairs of bfloat16 c
 
 # With vectors of 64 bytes come 32 registers for them.
 _BYTES, _BLOCK_ROWS = (64, 8) if "avx512f" in _FEATURES else (32, 4)
+_VECTORS = 2  # a row of a block
 
 
 def panel_columns(itemsize: int) -> int:
     """Columns of a panel of B, for sums of numbers of so many bytes: what a row of a block of C holds."""
-    return 2 * _BYTES // itemsize
+    return _VECTORS * _BYTES // itemsize
 
 
 def words(x, columns):
@@ -52,6 +53,106 @@ def _words(x, columns):
     return lambda x, columns: columns
 
 
+class _BlockCode:
+    """Writes the LLVM code of `_block`: `initial` sums, the `loop` over the depth, and what is left to `store`.
+
+    Sums are lists of vectors, one list per row.
+    """
+
+    def __init__(self, context, builder, signature, args):
+        self.builder = builder
+        self.a, self.b, self.init, self.c = (
+            context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 4, 6, 9)
+        )
+        _, self.a_start, self.a_row, self.a_step, _, self.b_start, _, self.init_start, self.init_row, *rest = args
+        _, self.c_start, self.c_row, self.depth, self.floor = rest
+        kind = signature.args[6].dtype
+        self.real = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[kind]
+        self.itemsize = kind.bitwidth // 8
+        self.pairs, self.pairs_out = (signature.args[i].dtype == types.uint32 for i in (0, 9))
+        self.lanes = _BYTES // self.itemsize
+        self.vector = ir.VectorType(self.real, self.lanes)
+
+    def _intrinsic(self, name, result, arguments):
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+
+    def _pointer(self, data, start, kind):
+        return self.builder.gep(self.builder.bitcast(data, kind.as_pointer()), [start])
+
+    def _row(self, base, stride, i):
+        return self.builder.gep(base, [self.builder.mul(stride, I64(i))])
+
+    def _vector_at(self, base, j, kind):
+        return self.builder.bitcast(self.builder.gep(base, [I64(j * self.lanes)]), kind.as_pointer())
+
+    def _splat(self, value, kind):
+        undefined = ir.Constant(kind, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(self.builder.insert_element(undefined, value, I32(0)), undefined, zeros)
+
+    def _multiply_add(self, x, y, total):
+        if self.pairs:
+            name, arguments = "llvm.x86.avx512bf16.dpbf16ps.512", [total, x, y]
+        else:
+            # fused where the CPU can; without that, calling a function for each number would take forever
+            name, arguments = f"llvm.fmuladd.v{self.lanes}f{8 * self.itemsize}", [x, y, total]
+        return self.builder.call(self._intrinsic(name, self.vector, [v.type for v in arguments]), arguments)
+
+    def initial(self):
+        start = self._pointer(self.init, self.init_start, self.real)
+        rows = [self._row(start, self.init_row, i) for i in range(_BLOCK_ROWS)]
+        return [[self._load(row, j, self.vector) for j in range(_VECTORS)] for row in rows]
+
+    def _load(self, base, j, kind):
+        return self.builder.load(self._vector_at(base, j, kind), align=self.itemsize)
+
+    @staticmethod
+    def _carry(phi, entry, first, body, later):
+        phi.add_incoming(first, entry)
+        phi.add_incoming(later, body)
+
+    def loop(self, total):
+        builder, word = self.builder, I32 if self.pairs else self.real
+        words = ir.VectorType(word, self.lanes)
+        a, b = self._pointer(self.a, self.a_start, word), self._pointer(self.b, self.b_start, word)
+        a_rows = [self._row(a, self.a_row, i) for i in range(_BLOCK_ROWS)]
+        entry = builder.block
+        body, done = builder.append_basic_block("body"), builder.append_basic_block("done")
+        builder.branch(body)
+        builder.position_at_end(body)
+        step = builder.phi(I64)
+        sums = [[builder.phi(self.vector) for _ in range(_VECTORS)] for _ in range(_BLOCK_ROWS)]
+        b_at = builder.gep(b, [builder.mul(step, I64(_VECTORS * self.lanes))])
+        b_vectors = [self._load(b_at, j, words) for j in range(_VECTORS)]
+        a_at, after = builder.mul(step, self.a_step), []
+        for row, row_sums in zip(a_rows, sums, strict=True):
+            factor = self._splat(builder.load(builder.gep(row, [a_at])), words)
+            after.append([self._multiply_add(factor, b, x) for b, x in zip(b_vectors, row_sums, strict=True)])
+        following = builder.add(step, I64(1))
+        self._carry(step, entry, I64(0), body, following)
+        for carried in zip(sums, total, after, strict=True):
+            for phi, first, later in zip(*carried, strict=True):
+                self._carry(phi, entry, first, body, later)
+        builder.cbranch(builder.icmp_signed("<", following, self.depth), body, done)
+        builder.position_at_end(done)
+        return after
+
+    def store(self, total):
+        builder, least = self.builder, self._splat(self.floor, self.vector)
+        start = self._pointer(self.c, self.c_start, I32 if self.pairs_out else self.real)
+        for i, row_sums in enumerate(total):
+            row = self._row(start, self.c_row, i)
+            row_sums = [builder.select(builder.fcmp_ordered("<", x, least), least, x) for x in row_sums]
+            if self.pairs_out:
+                halves = ir.VectorType(ir.IntType(16), 2 * self.lanes)
+                round_two = self._intrinsic("llvm.x86.avx512bf16.cvtne2ps2bf16.512", halves, [self.vector] * 2)
+                both = builder.call(round_two, row_sums[::-1])  # the upper half comes first
+                builder.store(both, builder.bitcast(row, halves.as_pointer()), align=4)
+                continue
+            for j, x in enumerate(row_sums):
+                builder.store(x, self._vector_at(row, j, self.vector), align=self.itemsize)
+
+
 @intrinsic
 def _block(
     typingctx, a, a_start, a_row, a_step, b, b_start, init, init_start, init_row, c, c_start, c_row, depth, floor
@@ -61,90 +162,17 @@ def _block(
     Arrays are flat; word (i, p) of A is a[a_start + i * a_row + p * a_step], so that A may be read transposed; the
     panel of B is contiguous, and so are the rows of init and C, init_row and c_row apart. A NaN stays a NaN.
     """
-    real = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[init.dtype]
-    itemsize = init.dtype.bitwidth // 8
-    pairs, pairs_out = a.dtype == types.uint32, c.dtype == types.uint32
-    word, word_out = (I32 if pairs else real), (I32 if pairs_out else real)
-    lanes, vectors = _BYTES // itemsize, 2
-    vec, word_vec = ir.VectorType(real, lanes), ir.VectorType(word, lanes)
 
     def codegen(context, builder, signature, args):
-        def pointer(i, start, kind):
-            array = context.make_array(signature.args[i])(context, builder, args[i])
-            return builder.gep(builder.bitcast(array.data, kind.as_pointer()), [start])
-
-        def intrinsic_function(name, result, arguments):
-            return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
-
-        def splat(value, kind):
-            undefined, first = ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-            return builder.shuffle_vector(builder.insert_element(undefined, value, I32(0)), undefined, first)
-
-        def vector_at(base, j, kind):
-            return builder.bitcast(builder.gep(base, [I64(j * lanes)]), kind.as_pointer())
-
-        _, a_start, a_row, a_step, _, b_start, _, init_start, init_row, _, c_start, c_row, depth, floor = args
-        pa, pb = pointer(0, a_start, word), pointer(4, b_start, word)
-        p_init, pc = pointer(6, init_start, real), pointer(9, c_start, word_out)
-        if pairs:
-            dot = intrinsic_function("llvm.x86.avx512bf16.dpbf16ps.512", vec, [vec, word_vec, word_vec])
-        else:
-            # fused where the CPU can; without that, calling a function for each number would take forever
-            fma = intrinsic_function(f"llvm.fmuladd.v{lanes}f{8 * itemsize}", vec, [vec] * 3)
-
-        total = []
-        for i in range(_BLOCK_ROWS):
-            row = builder.gep(p_init, [builder.mul(init_row, I64(i))])
-            total.append([builder.load(vector_at(row, j, vec), align=itemsize) for j in range(vectors)])
-        a_rows = [builder.gep(pa, [builder.mul(a_row, I64(i))]) for i in range(_BLOCK_ROWS)]
-
-        entry = builder.block
-        body, done = builder.append_basic_block("body"), builder.append_basic_block("done")
-        builder.branch(body)
-        builder.position_at_end(body)
-        step = builder.phi(I64)
-        step.add_incoming(I64(0), entry)
-        sums = [[builder.phi(vec) for _ in range(vectors)] for _ in range(_BLOCK_ROWS)]
-        b_at = builder.gep(pb, [builder.mul(step, I64(vectors * lanes))])
-        b_vectors = [builder.load(vector_at(b_at, j, word_vec), align=itemsize) for j in range(vectors)]
-        a_at = builder.mul(step, a_step)
-        for i in range(_BLOCK_ROWS):
-            factor = splat(builder.load(builder.gep(a_rows[i], [a_at])), word_vec)
-            for j in range(vectors):
-                if pairs:
-                    new = builder.call(dot, [sums[i][j], factor, b_vectors[j]])
-                else:
-                    new = builder.call(fma, [factor, b_vectors[j], sums[i][j]])
-                sums[i][j].add_incoming(total[i][j], entry)
-                sums[i][j].add_incoming(new, body)
-                total[i][j] = new
-        following = builder.add(step, I64(1))
-        step.add_incoming(following, body)
-        builder.cbranch(builder.icmp_signed("<", following, depth), body, done)
-
-        builder.position_at_end(done)
-        least = splat(floor, vec)
-        if pairs_out:
-            halves = ir.VectorType(ir.IntType(16), 2 * lanes)
-            round_two = intrinsic_function("llvm.x86.avx512bf16.cvtne2ps2bf16.512", halves, [vec, vec])
-        for i in range(_BLOCK_ROWS):
-            row = builder.gep(pc, [builder.mul(c_row, I64(i))])
-            for j in range(vectors):
-                below = builder.fcmp_ordered("<", total[i][j], least)
-                total[i][j] = builder.select(below, least, total[i][j])
-            if pairs_out:
-                both = builder.call(round_two, [total[i][1], total[i][0]])  # the upper half comes first
-                builder.store(both, builder.bitcast(row, halves.as_pointer()), align=4)
-            else:
-                for j in range(vectors):
-                    builder.store(total[i][j], vector_at(row, j, vec), align=itemsize)
+        code = _BlockCode(context, builder, signature, args)
+        code.store(code.loop(code.initial()))
         return context.get_dummy_value()
 
     i = types.intp
     return types.void(a, i, i, i, b, i, init, i, i, c, i, i, i, init.dtype), codegen
 
 
-@njit
+@part
 def matmul(
     a, a_start, a_row, a_step, b, b_start, init, init_start, init_row, c, c_start, c_row, rows, columns, depth, floor
 ):
@@ -154,7 +182,7 @@ def matmul(
     must be a multiple of ROWS and `columns` of COLUMNS; `depth`, in words, at least 1. With init_row 0, init is one row
     that is added to all.
     """
-    panel = 2 * _BYTES // init.itemsize
+    panel = _VECTORS * _BYTES // init.itemsize
     for j in range(0, columns, panel):
         for i in range(0, rows, _BLOCK_ROWS):
             _block(

@@ -4,8 +4,9 @@ Buffer 0 of the table of `layers` holds the encoded points, buffer 1 the encoded
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from .compiling import parallel_kernel, part
 from .encoding import encode_columns, encode_columns_backward
 from .layers import (
     CHUNKS,
@@ -24,7 +25,7 @@ from .layers import (
 INPUTS = 2  # buffers that the encodings fill
 
 
-@njit
+@part
 def _encode_inputs(
     points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers, values
 ):
@@ -42,7 +43,7 @@ def _encode_inputs(
         fill_buffer(values, scratch, buffers, b, rows)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def network_forward(
     points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
     scratch, values, out,
@@ -58,7 +59,7 @@ def network_forward(
         )  # fmt: skip
 
 
-@njit
+@part
 def _forward_chunk(
     chunk, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
     scratch, values, out,
@@ -75,7 +76,7 @@ def _forward_chunk(
         heads_forward(scratch, buffers, heads, weights, first, count, values, out)
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def network_backward(
     g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
     transposed, scratch, g_scratch, values, spare, g_weights, g_points, g_directions,
@@ -94,7 +95,7 @@ def network_backward(
         )  # fmt: skip
 
 
-@njit
+@part
 def _backward_chunk(
     chunk, g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights,
     operands, transposed, scratch, g_scratch, values, spare, g_weights, g_points, g_directions,
@@ -122,7 +123,7 @@ def _backward_chunk(
             )  # fmt: skip
 
 
-@njit
+@part
 def _inputs_backward(
     g_scratch, scratch, buffers, first, count, scales, direction_scales, identity, x, values, g_points, g_directions
 ):

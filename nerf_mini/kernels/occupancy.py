@@ -6,14 +6,13 @@ UNSEEN cells, which no camera sees, never count as occupied.
 
 import math
 
-from numba import njit
-
+from .compiling import kernel
 from .marching import BLOCK
 
 UNSEEN = -1.0
 
 
-@njit(cache=True)
+@kernel
 def mark_unseen(density, cube, poses, width, height, focal_x, focal_y, center_x, center_y):
     """Mark the cells whose surrounding ball lies outside the pictures of all cameras, poses (views, 4, 4)."""
     resolution = density.shape[0]
@@ -45,7 +44,7 @@ def mark_unseen(density, cube, poses, width, height, focal_x, focal_y, center_x,
                     density[i, j, k] = UNSEEN
 
 
-@njit(cache=True)
+@kernel
 def cell_points(first, count, stride, jitter, resolution, out_cells, out_points):
     """`count` cells of the sweep that visits cell (n stride) mod resolution^3 as its n-th, from n = `first` on.
 
@@ -61,7 +60,7 @@ def cell_points(first, count, stride, jitter, resolution, out_cells, out_points)
             out_points[n, axis] = (place + jitter[n, axis]) / resolution
 
 
-@njit(cache=True)
+@kernel
 def update_cells(density, cells, found, decay):
     """density = max(decay density, found) in the cells given, except unseen ones. density is flat."""
     for n in range(cells.size):
@@ -70,7 +69,7 @@ def update_cells(density, cells, found, decay):
             density[cells[n]] = max(before * density.dtype.type(decay), found[n])
 
 
-@njit(cache=True)
+@kernel
 def mean_density(density):
     """Over the cells that a camera sees; density is flat."""
     total, count = 0.0, 0
@@ -81,7 +80,7 @@ def mean_density(density):
     return total / max(count, 1)
 
 
-@njit(cache=True)
+@kernel
 def mark_occupied(density, threshold, bits, blocks):
     """Set bits and blocks (see `marching`) where density exceeds the threshold."""
     resolution = density.shape[0]

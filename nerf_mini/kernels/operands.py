@@ -7,10 +7,11 @@ rows, so that pairs have to be formed anew.
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
-from .matmul import FAST, panel_columns
+from .compiling import fast_part, part
+from .matmul import panel_columns
 
 # Loops over slices, not over offsets: an index that is plainly not negative spares Numba the wrap-around test,
 # without which LLVM can vectorise.
@@ -20,25 +21,25 @@ def _are_pairs(x) -> bool:
     return x.dtype == types.uint32
 
 
-@njit
+@part
 def _rounded(bits):
     """The upper half of the bits of a float32 that is rounded to bfloat16, half to even."""
     return np.uint16((bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) >> np.uint32(16))
 
 
-@njit
+@part
 def _round(bits, halves):
     for i in range(halves.size):
         halves[i] = _rounded(bits[i])
 
 
-@njit
+@part
 def _widen(halves, bits):
     for i in range(halves.size):
         bits[i] = np.uint32(np.uint32(halves[i]) << np.uint32(16))
 
 
-@njit
+@part
 def _copy(x, out):
     for i in range(out.size):
         out[i] = x[i]
@@ -71,13 +72,13 @@ def _from_operand(x, values):
 # -- the backward pass -------------------------------------------------------------------------------------------------
 
 
-@njit(fastmath=FAST)
+@fast_part
 def _mask_numbers(g, out):
     for i in range(g.size):
         g[i] = g[i] if out[i] > 0 else g.dtype.type(0)
 
 
-@njit
+@part
 def _mask_halves(g, halves):
     for i in range(g.size):  # the numbers are not negative: all that is asked is whether they are zero
         g[i] = g[i] if halves[i] & np.uint16(0x7FFF) else g.dtype.type(0)
@@ -113,7 +114,7 @@ def _left_of(g, spare):
     return pairs
 
 
-@njit
+@part
 def _pair_rows(halves, rows, width, columns, out):
     """Pairs of rows from rows of bfloat16, (rows, width): panels (rows / 2, columns), one after the other."""
     many = rows // 2
@@ -143,7 +144,7 @@ def _transposed_left_of(x, rows, width, spare):
     return pairs
 
 
-@njit
+@part
 def _copy_panels(g, rows, width, out):
     panel = panel_columns_of(g)
     for j in range(0, width, panel):

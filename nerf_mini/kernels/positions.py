@@ -1,11 +1,13 @@
 """Positions of samples along rays: o + t d."""
 
-from numba import njit, prange
+from numba import prange
+
+from .compiling import kernel, parallel_kernel
 
 _BLOCK = 4096
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def positions_forward(origins, directions, t, ray_index, out):
     """origins, directions (rays, 3), t and ray_index (samples,) -> out (samples, 3)."""
     for block in prange((t.size + _BLOCK - 1) // _BLOCK):
@@ -15,7 +17,7 @@ def positions_forward(origins, directions, t, ray_index, out):
                 out[i, axis] = origins[ray, axis] + t[i] * directions[ray, axis]
 
 
-@njit(cache=True)
+@kernel
 def positions_backward(g, directions, t, ray_index, g_origins, g_directions, g_t):
     """Adds to g_origins and g_directions (rays, 3); fills g_t (samples,)."""
     for i in range(t.size):

@@ -5,10 +5,12 @@ in [0, 1] falls in the bin k with C_k <= u W < C_{k+1}, and its sample is
     s = e_k + f (e_{k+1} - e_k),   f = (u W - C_k) / w_k.
 """
 
-from numba import njit, prange
+from numba import prange
+
+from .compiling import parallel_kernel, part
 
 
-@njit
+@part
 def _find_bin(cumulative, target, bins):
     """The bin whose share of the cumulative holds the target; the last bin of positive weight beyond the end."""
     low, high = 0, bins
@@ -23,7 +25,7 @@ def _find_bin(cumulative, target, bins):
     return low
 
 
-@njit
+@part
 def _cumulate(weights, cumulative):
     total = weights.dtype.type(0)
     cumulative[0] = total
@@ -33,7 +35,7 @@ def _cumulate(weights, cumulative):
     return total
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def sample_forward(edges, weights, u, out_samples, out_bins):
     """edges (rays, bins + 1), weights (rays, bins), u and both outputs (rays, samples)."""
     for ray in prange(edges.shape[0]):
@@ -49,7 +51,7 @@ def sample_forward(edges, weights, u, out_samples, out_bins):
             out_bins[ray, i] = k
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def sample_backward(g, edges, weights, u, bins, g_edges, g_weights, g_u):
     """The bin is held fixed. The gradients come in as zeros.
 

@@ -10,14 +10,15 @@ of them can be seen. In a picture they are marched to only as they are needed, a
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from .compiling import kernel, parallel_kernel, part
 from .marching import clip_ray, next_sample, ray_in_cells
 
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@kernel
 def front_points(alive, front, origins, directions, cube, t, starts, counts, done, out):
     """The points, in the unit cube, of the next `front` samples at most of each ray alive; returns their number."""
     filled = 0
@@ -28,13 +29,13 @@ def front_points(alive, front, origins, directions, cube, t, starts, counts, don
     return filled
 
 
-@njit
+@part
 def _place(origin, direction, t, cube, out):
     for axis in range(3):
         out[axis] = (origin[axis] + t * direction[axis] - cube[axis]) / cube[3]
 
 
-@njit(cache=True)
+@kernel
 def advance(alive, front, found, counts, length, deepest, depth, done):
     """Go on along rays by the density found at their front's points, until the optical depth `deepest` is reached.
 
@@ -62,7 +63,7 @@ def advance(alive, front, found, counts, length, deepest, depth, done):
 END = -1  # of a ray: the number of its next candidate, when there is none
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def march_front(alive, origins, directions, cube, near, far, step, bits, blocks, candidate, out_t, out_counts):
     """The next samples of each ray alive, (alive, front) at most, and how many there are.
 
@@ -76,7 +77,7 @@ def march_front(alive, origins, directions, cube, near, far, step, bits, blocks,
         )
 
 
-@njit
+@part
 def _march_ray(origin, direction, cube, near, far, step, bits, blocks, candidate, out_t):
     t_in, t_out = clip_ray(origin, direction, cube, near, far)
     t_first, in_cells = t_in + 0.5 * step, ray_in_cells(origin, direction, cube, bits.shape[0])
@@ -91,7 +92,7 @@ def _march_ray(origin, direction, cube, near, far, step, bits, blocks, candidate
     return count
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def place_front(alive, counts, ends, origins, directions, cube, t, out):
     """The points, in the unit cube, of a front, without gaps: those of the k-th ray alive end before ends[k]."""
     for k in prange(alive.size):
@@ -100,7 +101,7 @@ def place_front(alive, counts, ends, origins, directions, cube, t, out):
             _place(origins[ray], directions[ray], np.float64(t[k, i]), cube, out[first + i])
 
 
-@njit(parallel=True, cache=True)
+@parallel_kernel
 def weigh_front(
     alive, counts, ends, t, density, length, deepest, least, bound, depth, distance, opacity, faint, candidate,
     out_weights,
@@ -129,7 +130,7 @@ def weigh_front(
             candidate[ray] = END
 
 
-@njit(cache=True)
+@kernel
 def add_colors(color, weights, rays, out):
     """out (rays, 3) += weight times colour of samples, color (samples, 3), weights and their rays (samples,)."""
     for i in range(rays.size):

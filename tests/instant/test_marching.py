@@ -6,12 +6,17 @@ import pytest
 
 from nerf_mini.cameras import Intrinsics, look_at
 from nerf_mini.config import Config, InstantConfig
-from nerf_mini.kernels.marching import clip_ray
+from nerf_mini.kernels import marching
 from nerf_mini.methods import Instant
 from nerf_mini.samplers.occupancy import Cube, OccupancyGrid, cube_of_cameras, pixels_across
 
 CUBE = Cube((-1.5, -1.0, 0.0), 3.0)
 STEP = 0.037
+
+
+@numba.njit
+def clip_ray(*arguments):
+    return marching.clip_ray(*arguments)
 
 
 def rays(count, seed=0):

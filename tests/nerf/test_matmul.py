@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
-from nerf_mini.kernels.matmul import BFLOAT16, COLUMNS, ROWS, matmul
+from nerf_mini.kernels.matmul import BFLOAT16, COLUMNS, ROWS
+from nerf_mini.kernels.matmul import matmul as matmul_part
 from nerf_mini.ops import InstantShape, NetworkShape, instant_network, network, parameter_shapes
 from nerf_mini.ops.instant import instant_parameter_shapes
 from nerf_mini.ops.plan import _write_panels, word_dtype
 
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="this CPU does not multiply bfloat16")
 tiles = st.integers(1, 3)
+
+
+@njit
+def matmul(*arguments):
+    matmul_part(*arguments)
 
 
 def panels(b, word):
