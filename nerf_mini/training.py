@@ -28,6 +28,7 @@ from .optimiser import adam_update, learning_rate
 from .rendering import render_image
 from .run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
 from .scenes import Scene
+from .warm_up import warm_up
 
 PROCESS_BYTES, SAMPLE_BYTES = 220 << 20, 320  # measured, see `memory_needed`
 COLLAPSE_AFTER = 400  # steps; before, a network may well be of one colour
@@ -124,6 +125,7 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
     planned = before + max_seconds if settings.max_steps is None and max_seconds is not None else None
     reason = "steps"
     with _interruptible() as interrupted:
+        warm_up(training.run.config)
         while settings.max_steps is None or training.step < settings.max_steps:
             if max_seconds is not None and time.perf_counter() - started >= max_seconds:
                 reason = "time"

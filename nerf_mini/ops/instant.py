@@ -12,7 +12,7 @@ from autodiff import fused
 
 from ..kernels import instant as kernels
 from .harmonics import HARMONICS
-from .plan import Plan, word_dtype
+from .plan import Plan, flat_parameters, word_dtype
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def instant_density(parameters, shape: InstantShape, bfloat16: bool = False) -> 
 
     It has no derivative, and is that of the parameters as they are now.
     """
-    flat, plan = flat_parameters(parameters, shape), plan_of(shape)
+    flat, plan = flat_parameters(parameters, instant_parameter_shapes(shape)), plan_of(shape)
     dtype = flat[0].dtype
     word = word_dtype(dtype, bfloat16)
     packed, nowhere = plan.packed(flat, word, own=True), np.zeros((1, HARMONICS), dtype)
@@ -133,18 +133,6 @@ def instant_density(parameters, shape: InstantShape, bfloat16: bool = False) -> 
 _instant = fused("instant", reference=_reference, forward=_forward, backward=_backward)
 
 
-def flat_parameters(parameters, shape: InstantShape) -> list:
-    """Weights and biases in order; raises ValueError where one is missing or has another shape."""
-    flat = []
-    for name, (inputs, outputs) in instant_parameter_shapes(shape).items():
-        layer = parameters.get(name)
-        if layer is None or np.shape(layer["weight"]) != (inputs, outputs) or np.shape(layer["bias"]) != (outputs,):
-            found = None if layer is None else {key: np.shape(value) for key, value in layer.items()}
-            raise ValueError(f"parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}")
-        flat += [layer["weight"], layer["bias"]]
-    return flat
-
-
 def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantShape, bfloat16: bool = False):
     """Raw colour and density of samples from their encoding and the harmonics of their rays' directions.
 
@@ -158,5 +146,5 @@ def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantSh
             f"instant_network takes encoding (n, {shape.encoding}) and harmonics (rays, {HARMONICS});"
             f" got {np.shape(encoding)} and {np.shape(harmonics)}"
         )
-    flat = flat_parameters(parameters, shape)
+    flat = flat_parameters(parameters, instant_parameter_shapes(shape))
     return _instant(encoding, harmonics, np.asarray(ray_index, np.int64), *flat, shape=shape, bfloat16=bfloat16)

@@ -11,7 +11,7 @@ from autodiff import fused
 
 from ..kernels import network as kernels
 from .encoding import encode, encoding_width, scales_of
-from .plan import Plan, word_dtype
+from .plan import Plan, flat_parameters, word_dtype
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,5 @@ def network(points, directions, ray_index, parameters, shape: NetworkShape, bflo
     With `bfloat16`, the products of float32 layers round their factors to bfloat16 where the CPU multiplies those
     faster; sums, biases and heads stay float32. It is ignored elsewhere, and for derivatives of higher order.
     """
-    flat = []
-    for name, (inputs, outputs) in parameter_shapes(shape).items():
-        layer = parameters.get(name)
-        if layer is None or np.shape(layer["weight"]) != (inputs, outputs) or np.shape(layer["bias"]) != (outputs,):
-            found = None if layer is None else {key: np.shape(value) for key, value in layer.items()}
-            raise ValueError(
-                f"network parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}"
-            )
-        flat += [layer["weight"], layer["bias"]]
+    flat = flat_parameters(parameters, parameter_shapes(shape))
     return _network(points, directions, np.asarray(ray_index, np.int64), *flat, shape=shape, bfloat16=bfloat16)

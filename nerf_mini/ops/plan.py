@@ -22,6 +22,21 @@ def word_dtype(dtype, bfloat16: bool) -> np.dtype:
     return np.dtype(np.uint32 if bfloat16 and BFLOAT16 and dtype == np.float32 else dtype)
 
 
+def flat_parameters(parameters, shapes: dict[str, tuple[int, int]]) -> list:
+    """Weights and biases in the order of `shapes`, (inputs, outputs) by name.
+
+    Raises ValueError where one is missing or has another shape.
+    """
+    flat = []
+    for name, (inputs, outputs) in shapes.items():
+        layer = parameters.get(name)
+        if layer is None or np.shape(layer["weight"]) != (inputs, outputs) or np.shape(layer["bias"]) != (outputs,):
+            found = None if layer is None else {key: np.shape(value) for key, value in layer.items()}
+            raise ValueError(f"parameter {name!r} must have a weight {(inputs, outputs)} and a bias; got {found}")
+        flat += [layer["weight"], layer["bias"]]
+    return flat
+
+
 def _write_panels(block, operands, offset: int, high: int, wide: int, dtype) -> None:
     """Write a matrix (rows, columns) as a right operand (high, wide), in panels; the padding is zero already."""
     panel = panel_columns(dtype.itemsize)
