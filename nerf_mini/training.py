@@ -113,9 +113,9 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
     """Run a training to its end; returns why it ended: "steps", "time" or "interrupted".
 
     Checkpoints and metrics are written on the way and at the end. `max_seconds` bounds the time of this call,
-    compilation included; where the configuration has no max_steps, the learning rate decays over that time. Ctrl-C
-    finishes the step, saves, and returns "interrupted"; a second one stops at once. Raises UserError if the loss is not
-    finite or the network has collapsed.
+    compilation included, but for one step; where the configuration has no max_steps, the learning rate decays over what
+    compilation leaves of it. Ctrl-C finishes the step, saves, and returns "interrupted"; a second one stops at once.
+    Raises UserError if the loss is not finite or the network has collapsed.
     """
     progress = progress or Progress()
     settings = training.run.config.training
@@ -124,16 +124,21 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
         raise UserError("nothing ends this training: give --max-steps or --max-seconds.")
     planned = before + max_seconds if settings.max_steps is None and max_seconds is not None else None
     reason = "steps"
+    first, last = training.step, math.inf if settings.max_steps is None else settings.max_steps
     with _interruptible() as interrupted:
-        warm_up(training.run.config)
-        while settings.max_steps is None or training.step < settings.max_steps:
-            if max_seconds is not None and time.perf_counter() - started >= max_seconds:
+        if first < last:
+            warm_up(training.run.config)
+        lost = time.perf_counter() - started  # seconds without a step
+        training.state.seconds = before + lost
+        while training.step < last:
+            if max_seconds is not None and training.step > first and time.perf_counter() - started >= max_seconds:
                 reason = "time"
                 break
             if interrupted():
                 reason = "interrupted"
                 break
-            metrics = train_step(training, None if planned is None else training.state.seconds / planned)
+            share = None if planned is None else (training.state.seconds - lost) / max(planned - lost, 1e-9)
+            metrics = train_step(training, share)
             training.state.seconds = before + time.perf_counter() - started
             step = training.step
             progress.step(step, metrics)

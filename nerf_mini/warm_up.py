@@ -1,13 +1,13 @@
-"""Compiling the kernels of a training on two cores.
+"""Compiling the largest kernels of a training on two cores.
 
 Numba compiles one function after the other. Where the backward kernels are not in the cache on disk yet, a second
 process compiles them, by calling them on one sample, while this one does the same with the forward kernels; the
-training then finds all of them in the cache. Nothing depends on it: what is missing is compiled when it is needed.
+training then finds both in the cache. Nothing depends on it: what is missing is compiled when it is needed.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 from contextlib import suppress
@@ -28,23 +28,38 @@ from .ops.harmonics import HARMONICS
 from .ops.plan import flat_parameters
 
 # One ray with one sample. The smallest networks do: what is compiled depends on dtypes alone.
-_RAY, _COUNT = np.zeros(1, np.int64), np.ones(1, np.int64)
+_FIRST, _COUNT = np.zeros(1, np.int64), np.ones(1, np.int64)
 _NUMBER, _POINT, _RAW = np.zeros(1, np.float32), np.zeros((1, 3), np.float32), np.zeros((1, 4), np.float32)
 _GRID = GridShape(levels=1, features=4, log2_entries=10, base=2, finest=2)
 _INSTANT = InstantShape(_GRID.width, width=2, geometry=2, color_depth=1)
 _NETWORK = NetworkShape(depth=1, width=2, skip=None, position_frequencies=1, direction_frequencies=1)
 
+_HELPER = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from nerf_mini.warm_up import backward_kernels
+backward_kernels(*sys.argv[2:])
+"""
+_PATIENCE = 300.0  # seconds, after which the helper is given up
+
 
 def warm_up(config: Config) -> None:
-    """Have the kernels of a training step compiled or, quickly, loaded from the cache."""
+    """Have the field's and the compositing's kernels compiled or, quickly, loaded from the cache."""
     helper = None if _is_cached(config.method) else _start_helper(config)
-    forward_kernels(config.method, config.precision)
-    if helper is not None:
-        helper.wait()
+    try:
+        forward_kernels(config.method, config.precision)
+        if helper is not None:
+            with suppress(subprocess.TimeoutExpired):
+                helper.wait(_PATIENCE)
+    finally:
+        if helper is not None:
+            helper.kill()  # where it has not ended
+            helper.wait()
 
 
 def _is_cached(method: str) -> bool:
-    """Whether the largest kernel is there; if it is for another dtype, there is no help, and no harm."""
+    """Whether the largest kernel is there; if that is for another dtype, CPU or Python, there is no help, and no
+    harm."""
     if numba.config.DISABLE_JIT:
         return True
     kernel = instant_backward if method == "instant" else network_backward
@@ -53,15 +68,14 @@ def _is_cached(method: str) -> bool:
 
 def _start_helper(config: Config) -> subprocess.Popen | None:
     """A process that runs `backward_kernels`; None where there is no second core for it, or no way to start it."""
-    if (os.cpu_count() or 1) < 2 or not sys.executable:
+    frozen = getattr(sys, "frozen", False)  # then the executable is the whole program, not Python
+    if numba.config.NUMBA_NUM_THREADS < 2 or not sys.executable or frozen:
         return None
-    # the package may lie anywhere that this process, but not a new one, would look
-    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, "-m", __name__, config.method, config.precision]
+    # it finds modules where this process does, and -P keeps it from looking into the current folder before that
+    command = [sys.executable, "-P", "-c", _HELPER, json.dumps(sys.path), config.method, config.precision]
     quiet = subprocess.DEVNULL
     with suppress(OSError):
-        return subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
+        return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
     return None
 
 
@@ -75,8 +89,8 @@ def _smallest_field(method: str, precision: str) -> tuple[Any, Any]:
 def forward_kernels(method: str, precision: str) -> None:
     """Call the forward kernels of a training step."""
     field, parameters = _smallest_field(method, precision)
-    density, color = field(parameters, _POINT, _POINT, _RAY)
-    composite(density, color, _NUMBER, _NUMBER, _RAY, _COUNT)
+    density, color = field(parameters, _POINT, _POINT, _FIRST)
+    composite(density, color, _NUMBER, _NUMBER, _FIRST, _COUNT)
 
 
 def backward_kernels(method: str, precision: str) -> None:
@@ -85,18 +99,14 @@ def backward_kernels(method: str, precision: str) -> None:
     if method == "instant":
         flat = flat_parameters(parameters["network"], instant_parameter_shapes(_INSTANT))
         encoding, harmonics = np.zeros((1, _GRID.width), np.float32), np.zeros((1, HARMONICS), np.float32)
-        inputs, needs = (encoding, harmonics, _RAY), (True, False, False, *[True] * len(flat))
+        inputs, needs = (encoding, harmonics, _FIRST), (True, False, False, *[True] * len(flat))
         FUSED["instant"].backward(needs, _RAW, (), *inputs, *flat, shape=_INSTANT, bfloat16=field.bfloat16)
         FUSED["hash_grid"].backward((False, True), encoding, (), _POINT, parameters["tables"], shape=_GRID)
     else:
         flat = flat_parameters(parameters, parameter_shapes(_NETWORK))
         needs = False, False, False, *[True] * len(flat)
-        inputs = _POINT, _POINT, _RAY
+        inputs = _POINT, _POINT, _FIRST
         FUSED["network"].backward(needs, _RAW, (), *inputs, *flat, shape=_NETWORK, bfloat16=field.bfloat16)
     FUSED["activate"].backward((True,), (_NUMBER, _POINT), (_NUMBER, _POINT), _RAW, density="exp")
     g_outputs, saved = (_POINT, _NUMBER, _NUMBER, _NUMBER), (_NUMBER, _NUMBER)
-    FUSED["composite"].backward((True,) * 4, g_outputs, saved, _NUMBER, _POINT, _NUMBER, _NUMBER, _RAY, _COUNT)
-
-
-if __name__ == "__main__":
-    backward_kernels(*sys.argv[1:])
+    FUSED["composite"].backward((True,) * 4, g_outputs, saved, _NUMBER, _POINT, _NUMBER, _NUMBER, _FIRST, _COUNT)

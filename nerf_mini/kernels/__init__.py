@@ -1,10 +1,10 @@
 """Numba kernels: arrays in, arrays out; no autodiff, no Python objects."""
 
 import contextlib
+import importlib
 import os
+import sys
 from pathlib import Path
-
-import numba
 
 
 def _drop_stale_caches() -> None:
@@ -20,20 +20,22 @@ def _drop_stale_caches() -> None:
                 index.unlink()
 
 
-def _start_patient_threads() -> None:
-    """Start Numba's threads so that one that waits for the others soon leaves its core to other programs.
+def _load_patient_threads() -> None:
+    """Load Numba's OpenMP so that a thread that waits for the others soon leaves its core to other programs.
 
-    GNU OpenMP's threads spin for milliseconds, more than a kernel takes: on a busy machine, a training step then lasts
-    twice as long as it must. OpenMP reads the variable when its threads start, and it is for them alone.
+    GNU OpenMP's threads spin for milliseconds, more than a kernel takes: beside another busy program, training steps
+    last two to five times as long as they must. It reads the variable when the library is loaded; other platforms'
+    OpenMP, and one that something else has loaded before, stay as they are.
     """
-    if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    if sys.platform != "linux" or {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         return
-    os.environ["GOMP_SPINCOUNT"] = "1000"  # a few microseconds
+    os.environ["GOMP_SPINCOUNT"] = "1000"  # about ten microseconds
     try:
-        numba.get_num_threads()
+        with contextlib.suppress(ImportError):  # no OpenMP: Numba has other ways
+            importlib.import_module("numba.np.ufunc.omppool")
     finally:
         del os.environ["GOMP_SPINCOUNT"]
 
 
 _drop_stale_caches()
-_start_patient_threads()
+_load_patient_threads()

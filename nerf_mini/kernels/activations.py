@@ -100,8 +100,8 @@ def activate_forward(raw, kind, density, color):
     """raw (samples, 4) -> density (samples,), color (samples, 3)."""
     samples = density.size
     for tile in prange((samples + _TILE - 1) // _TILE):
-        part = slice(tile * _TILE, min((tile + 1) * _TILE, samples))
-        _forward_tile(raw[part], kind, density[part], color[part])
+        rows = slice(tile * _TILE, min((tile + 1) * _TILE, samples))
+        _forward_tile(raw[rows], kind, density[rows], color[rows])
 
 
 @fast_part
@@ -125,5 +125,5 @@ def activate_backward(g_density, g_color, raw, density, color, kind, g_raw):
     """g_raw (samples, 4), from the gradients of both outputs."""
     samples = density.size
     for tile in prange((samples + _TILE - 1) // _TILE):
-        part = slice(tile * _TILE, min((tile + 1) * _TILE, samples))
-        _backward_tile(g_density[part], g_color[part], raw[part], density[part], color[part], kind, g_raw[part])
+        rows = slice(tile * _TILE, min((tile + 1) * _TILE, samples))
+        _backward_tile(g_density[rows], g_color[rows], raw[rows], density[rows], color[rows], kind, g_raw[rows])

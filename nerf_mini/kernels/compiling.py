@@ -1,8 +1,8 @@
 """How Numba compiles kernels.
 
 A kernel is called from Python and cached on disk. A part is called from compiled code only: it comes without the
-functions through which Python and C would call it, which take a tenth of the time to compile. Nothing assumes that
-values are finite.
+functions through which Python and C would call it, which take a tenth of the time to compile. To try one from Python,
+call it from a function under `njit`. Nothing assumes that values are finite.
 """
 
 from numba import njit

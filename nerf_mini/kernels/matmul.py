@@ -54,10 +54,7 @@ def _words(x, columns):
 
 
 class _BlockCode:
-    """Writes the LLVM code of `_block`: `initial` sums, the `loop` over the depth, and what is left to `store`.
-
-    Sums are lists of vectors, one list per row.
-    """
+    """Writes the LLVM code of `_block`. Its sums are lists of _BLOCK_ROWS rows, lists of _VECTORS vectors."""
 
     def __init__(self, context, builder, signature, args):
         self.builder = builder
@@ -90,6 +87,9 @@ class _BlockCode:
         zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(self.builder.insert_element(undefined, value, I32(0)), undefined, zeros)
 
+    def _load(self, base, j, kind):
+        return self.builder.load(self._vector_at(base, j, kind), align=self.itemsize)
+
     def _multiply_add(self, x, y, total):
         if self.pairs:
             name, arguments = "llvm.x86.avx512bf16.dpbf16ps.512", [total, x, y]
@@ -99,45 +99,44 @@ class _BlockCode:
         return self.builder.call(self._intrinsic(name, self.vector, [v.type for v in arguments]), arguments)
 
     def initial(self):
+        """The sums before the loop."""
         start = self._pointer(self.init, self.init_start, self.real)
         rows = [self._row(start, self.init_row, i) for i in range(_BLOCK_ROWS)]
         return [[self._load(row, j, self.vector) for j in range(_VECTORS)] for row in rows]
 
-    def _load(self, base, j, kind):
-        return self.builder.load(self._vector_at(base, j, kind), align=self.itemsize)
-
-    @staticmethod
-    def _carry(phi, entry, first, body, later):
-        phi.add_incoming(first, entry)
-        phi.add_incoming(later, body)
-
-    def loop(self, total):
+    def loop(self, before):
+        """The sums after the loop over the depth."""
         builder, word = self.builder, I32 if self.pairs else self.real
-        words = ir.VectorType(word, self.lanes)
+        word_vector = ir.VectorType(word, self.lanes)
         a, b = self._pointer(self.a, self.a_start, word), self._pointer(self.b, self.b_start, word)
         a_rows = [self._row(a, self.a_row, i) for i in range(_BLOCK_ROWS)]
         entry = builder.block
         body, done = builder.append_basic_block("body"), builder.append_basic_block("done")
         builder.branch(body)
         builder.position_at_end(body)
+
         step = builder.phi(I64)
         sums = [[builder.phi(self.vector) for _ in range(_VECTORS)] for _ in range(_BLOCK_ROWS)]
         b_at = builder.gep(b, [builder.mul(step, I64(_VECTORS * self.lanes))])
-        b_vectors = [self._load(b_at, j, words) for j in range(_VECTORS)]
+        b_row = [self._load(b_at, j, word_vector) for j in range(_VECTORS)]
         a_at, after = builder.mul(step, self.a_step), []
         for row, row_sums in zip(a_rows, sums, strict=True):
-            factor = self._splat(builder.load(builder.gep(row, [a_at])), words)
-            after.append([self._multiply_add(factor, b, x) for b, x in zip(b_vectors, row_sums, strict=True)])
+            factor = self._splat(builder.load(builder.gep(row, [a_at])), word_vector)
+            after.append([self._multiply_add(factor, x, total) for x, total in zip(b_row, row_sums, strict=True)])
         following = builder.add(step, I64(1))
-        self._carry(step, entry, I64(0), body, following)
-        for carried in zip(sums, total, after, strict=True):
-            for phi, first, later in zip(*carried, strict=True):
-                self._carry(phi, entry, first, body, later)
+
+        step.add_incoming(I64(0), entry)
+        step.add_incoming(following, body)
+        for i in range(_BLOCK_ROWS):
+            for j in range(_VECTORS):
+                sums[i][j].add_incoming(before[i][j], entry)
+                sums[i][j].add_incoming(after[i][j], body)
         builder.cbranch(builder.icmp_signed("<", following, self.depth), body, done)
         builder.position_at_end(done)
         return after
 
     def store(self, total):
+        """Write the sums, bounded from below, as numbers or as pairs."""
         builder, least = self.builder, self._splat(self.floor, self.vector)
         start = self._pointer(self.c, self.c_start, I32 if self.pairs_out else self.real)
         for i, row_sums in enumerate(total):

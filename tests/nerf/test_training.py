@@ -253,7 +253,7 @@ def test_ctrl_c_in_a_training_bound_by_time_prints_the_time_that_is_left(
 
 def test_a_bound_on_the_time_leaves_the_schedule_of_a_resumed_run_alone(tmp_path, blobs, tiny_config, straight):
     output = trained(blobs, tmp_path / "run", tiny_config(max_steps=40), max_seconds=1e-9)
-    assert last_checkpoint(output).name == "step-0000000.npz"
+    assert last_checkpoint(output).name == "step-0000001.npz"
     assert main(["train", str(blobs), "--output", str(output), "--resume", "--max-seconds", "100"]) == 0
     assert_same_bits(output, straight)
 
