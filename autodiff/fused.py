@@ -21,14 +21,18 @@ FUSED: dict[str, Fused] = {}
 class Fused(Primitive):
     """An operator backed by kernels; made by `fused`."""
 
-    def __init__(self, name: str, reference: Callable, forward: Callable, backward: Callable):
+    def __init__(
+        self, name: str, reference: Callable, forward: Callable, backward: Callable, value: Callable | None = None
+    ):
         reference_jvp, self.reference_vjp = rules_by_rerunning(reference)
         super().__init__(name, self._value, reference_jvp, self._vjp, reads=["args"])
-        self.reference, self.forward, self.backward = reference, forward, backward
+        self.reference, self.forward, self.backward, self.value = reference, forward, backward, value
         self.__doc__ = reference.__doc__
 
     def _value(self, *args, **params):
-        return self.forward(*args, **params)[0] if kernels_apply(args) else self.reference(*args, **params)
+        if not kernels_apply(args):
+            return self.reference(*args, **params)
+        return self.forward(*args, **params)[0] if self.value is None else self.value(*args, **params)
 
     def record(self, args: Sequence, params: dict) -> tuple[Any, Any]:
         # With outer traces among the arguments, or where the kernels do not apply, nothing is saved, and the reverse
@@ -50,17 +54,20 @@ def kernels_apply(args: Sequence) -> bool:
     return len(dtypes) == 1 and dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}
 
 
-def fused(name: str, *, reference: Callable, forward: Callable, backward: Callable) -> Fused:
+def fused(
+    name: str, *, reference: Callable, forward: Callable, backward: Callable, value: Callable | None = None
+) -> Fused:
     """Register an operator that runs on kernels.
 
     reference(*args, **params) -> out                               plain NumPy; out is an array or a tuple of arrays
     forward(*args, **params) -> (out, saved)                        saved is anything but None, for the backward kernel
     backward(needs, g, saved, *args, **params) -> cotangents        one per argument, None where `needs` is false
+    value(*args, **params) -> out                                   where no derivative is asked for; forward's, if None
 
     All float arrays among the arguments must share one dtype, float32 or float64, for the kernels to be used. What
     forward and backward return must not alias buffers that a later call writes to.
     """
     if name in FUSED:
         raise ValueError(f"a fused operator named {name!r} exists already")
-    FUSED[name] = operator = Fused(name, reference, forward, backward)
+    FUSED[name] = operator = Fused(name, reference, forward, backward, value)
     return operator

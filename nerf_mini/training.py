@@ -99,13 +99,13 @@ def memory_needed(training: Training) -> int:
     """About how many bytes the process will take: a forecast, from sizes alone.
 
     The interpreter and compiled kernels; the pictures; parameters, their gradient and Adam's two means; what the method
-    keeps, and its copy at the start; and for each sample that is worked on at once its position, encoding, raw outputs,
-    colour and their gradients.
+    keeps, and its copy at the start; activations; and for each sample that is worked on at once its position, encoding,
+    raw outputs, colour and their gradients.
     """
     images = sum(views.images.nbytes for views in training.scene.splits.values())
     parameters = sum(leaf.nbytes for leaf in tree.flatten(training.state.parameters)[0])
     kept = sum(array.nbytes for array in training.method.state.values())
-    samples = SAMPLE_BYTES * training.method.samples_at_once()
+    samples = SAMPLE_BYTES * training.method.samples_at_once() + training.method.bytes_kept()
     return PROCESS_BYTES + images + 4 * parameters + 2 * kept + samples
 
 

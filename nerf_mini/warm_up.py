@@ -25,7 +25,9 @@ from .kernels.instant import instant_backward
 from .kernels.network import network_backward
 from .ops import GridShape, InstantShape, NetworkShape, composite, instant_parameter_shapes, parameter_shapes
 from .ops.harmonics import HARMONICS
-from .ops.plan import flat_parameters
+from .ops.instant import plan_of as instant_plan
+from .ops.network import plan_of as network_plan
+from .ops.plan import flat_parameters, word_dtype
 
 # One ray with one sample. The smallest networks do: what is compiled depends on dtypes alone.
 _FIRST, _COUNT = np.zeros(1, np.int64), np.ones(1, np.int64)
@@ -96,17 +98,19 @@ def forward_kernels(method: str, precision: str) -> None:
 def backward_kernels(method: str, precision: str) -> None:
     """Call the backward kernels of a training step."""
     field, parameters = _smallest_field(method, precision)
+    word = word_dtype(np.dtype(np.float32), field.bfloat16)
     if method == "instant":
         flat = flat_parameters(parameters["network"], instant_parameter_shapes(_INSTANT))
         encoding, harmonics = np.zeros((1, _GRID.width), np.float32), np.zeros((1, HARMONICS), np.float32)
         inputs, needs = (encoding, harmonics, _FIRST), (True, False, False, *[True] * len(flat))
-        FUSED["instant"].backward(needs, _RAW, (), *inputs, *flat, shape=_INSTANT, bfloat16=field.bfloat16)
+        saved = instant_plan(_INSTANT).activations(word, 1)
+        FUSED["instant"].backward(needs, _RAW, saved, *inputs, *flat, shape=_INSTANT, bfloat16=field.bfloat16)
         FUSED["hash_grid"].backward((False, True), encoding, (), _POINT, parameters["tables"], shape=_GRID)
     else:
         flat = flat_parameters(parameters, parameter_shapes(_NETWORK))
-        needs = False, False, False, *[True] * len(flat)
-        inputs = _POINT, _POINT, _FIRST
-        FUSED["network"].backward(needs, _RAW, (), *inputs, *flat, shape=_NETWORK, bfloat16=field.bfloat16)
+        inputs, needs = (_POINT, _POINT, _FIRST), (False, False, False, *[True] * len(flat))
+        saved = network_plan(_NETWORK).activations(word, 1)
+        FUSED["network"].backward(needs, _RAW, saved, *inputs, *flat, shape=_NETWORK, bfloat16=field.bfloat16)
     FUSED["activate"].backward((True,), (_NUMBER, _POINT), (_NUMBER, _POINT), _RAW, density="exp")
-    g_outputs, saved = (_POINT, _NUMBER, _NUMBER, _NUMBER), (_NUMBER, _NUMBER)
-    FUSED["composite"].backward((True,) * 4, g_outputs, saved, _NUMBER, _POINT, _NUMBER, _NUMBER, _FIRST, _COUNT)
+    g_outputs, kept = (_POINT, _NUMBER, _NUMBER, _NUMBER), (_NUMBER, _NUMBER)
+    FUSED["composite"].backward((True,) * 4, g_outputs, kept, _NUMBER, _POINT, _NUMBER, _NUMBER, _FIRST, _COUNT)

@@ -18,7 +18,7 @@ from ..ops import (
     spherical_harmonics,
     truncated_exp,
 )
-from ..ops.instant import instant_density
+from ..ops.instant import instant_bytes, instant_density
 from .mlp import with_noise
 
 TABLE_BOUND = 1e-4  # of the features to begin with
@@ -31,6 +31,11 @@ class InstantField:
     grid: GridShape
     network: InstantShape
     bfloat16: bool = False  # see `ops.network`
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """What training keeps of a sample between the forward and the backward pass."""
+        return instant_bytes(self.network, self.bfloat16)
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
         """Parameters: features near zero, weights uniform as Glorot and Bengio (2010), biases zero."""

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from ..ops import DensityActivation, NetworkShape, activate, network, parameter_shapes
+from ..ops.network import network_bytes
 
 
 def with_noise(raw: Any, noise: Any) -> Any:
@@ -28,6 +29,11 @@ class MLPField:
             raise ValueError(
                 f"density_activation is one of {get_args(DensityActivation)}, not {self.density_activation!r}"
             )
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """What training keeps of a sample between the forward and the backward pass."""
+        return network_bytes(self.shape, self.bfloat16)
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, dict[str, np.ndarray]]:
         """Parameters: weights uniform as Glorot and Bengio (2010), biases zero."""

@@ -20,6 +20,7 @@ from .layers import (
     layers_forward,
     padded_rows,
     plain,
+    scratch_of,
     tile_range,
 )
 
@@ -74,12 +75,13 @@ def instant_forward(
     """encoding (samples, width), harmonics (rays, columns), ray_index (samples,) -> out (samples, 4): colour, density.
 
     With one column, `out` is the raw density alone, and the colour layers are left out. `scratch` is
-    (CHUNKS, TILE * columns) in words, `values` (CHUNKS, TILE * widest) in numbers, of any content.
+    (tiles, TILE * columns) in words and keeps the activations, or (CHUNKS, TILE * columns); `values` is
+    (CHUNKS, TILE * widest) in numbers. Their content does not matter.
     """
     for chunk in prange(CHUNKS):
         _forward_chunk(
             np.int64(chunk), encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry,
-            filled, weights, operands, scratch[chunk], values[chunk], out,
+            filled, weights, operands, scratch, values[chunk], out,
         )  # fmt: skip
 
 
@@ -93,58 +95,54 @@ def _forward_chunk(
     layers = color_layers if with_color else color_layers[:0]
     raw_density = np.empty(TILE, encoding.dtype)
     for tile in range(first_tile, last_tile):
-        first = tile * TILE
+        first, activations = tile * TILE, scratch_of(scratch, chunk, tile, encoding.shape[0])
         count = min(TILE, encoding.shape[0] - first)
         _tile_forward(
             encoding, harmonics, ray_index, first, count, buffers, density_layers, layers, geometry, filled, weights,
-            operands, scratch, values, raw_density,
+            operands, activations, values, raw_density,
         )  # fmt: skip
         for i in range(count):
             out[first + i, out.shape[1] - 1] = raw_density[i]
         if with_color:
-            heads_forward(scratch, buffers, heads, weights, first, count, values, out)
+            heads_forward(activations, buffers, heads, weights, first, count, values, out)
 
 
 @parallel_kernel
 def instant_backward(
-    g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled, weights,
-    operands, transposed, scratch, g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
+    g_out, activations, buffers, density_layers, color_layers, heads, geometry, filled, weights, transposed, g_scratch,
+    values, spare, g_weights, g_encoding, g_harmonics,
 ):  # fmt: skip
     """Adds the gradient of the packed weights to g_weights (CHUNKS, size), which comes in as zeros.
 
-    g_scratch is (CHUNKS, TILE * columns) in numbers, `spare` (CHUNKS, 3, TILE * widest) in words. g_encoding and
-    g_harmonics (samples, columns) are filled, g_harmonics per sample; with no rows they are not wanted.
+    activations (tiles, TILE * columns) are what the forward pass left in its `scratch`; g_scratch is (CHUNKS, TILE *
+    columns) in numbers, `spare` (CHUNKS, 3, TILE * widest) in words. g_encoding and g_harmonics (samples, columns) are
+    filled, g_harmonics per sample; with no rows they are not wanted.
     """
     for chunk in prange(CHUNKS):
         _backward_chunk(
-            np.int64(chunk), g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads,
-            geometry, filled, weights, operands, transposed, scratch[chunk], g_scratch[chunk], values[chunk],
-            spare[chunk], g_weights[chunk], g_encoding, g_harmonics,
+            np.int64(chunk), g_out, activations, buffers, density_layers, color_layers, heads, geometry, filled,
+            weights, transposed, g_scratch[chunk], values[chunk], spare[chunk], g_weights[chunk], g_encoding,
+            g_harmonics,
         )  # fmt: skip
 
 
 @part
 def _backward_chunk(
-    chunk, g_out, encoding, harmonics, ray_index, buffers, density_layers, color_layers, heads, geometry, filled,
-    weights, operands, transposed, scratch, g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
+    chunk, g_out, activations, buffers, density_layers, color_layers, heads, geometry, filled, weights, transposed,
+    g_scratch, values, spare, g_weights, g_encoding, g_harmonics,
 ):  # fmt: skip
-    first_tile, last_tile = tile_range(chunk, encoding.shape[0])
+    first_tile, last_tile = tile_range(chunk, g_out.shape[0])
     wanted = g_encoding.shape[0] > 0
-    raw_density = np.empty(TILE, encoding.dtype)
+    start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
     for tile in range(first_tile, last_tile):
-        first = tile * TILE
-        count = min(TILE, encoding.shape[0] - first)
+        first, scratch = tile * TILE, activations[tile]
+        count = min(TILE, g_out.shape[0] - first)
         rows = padded_rows(count)
-        _tile_forward(
-            encoding, harmonics, ray_index, first, count, buffers, density_layers, color_layers, geometry, filled,
-            weights, operands, scratch, values, raw_density,
-        )  # fmt: skip
         g_scratch[:] = 0
         heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights)
         layers_backward(
             scratch, g_scratch, buffers, color_layers, transposed, g_weights, rows, plain(0), np.bool_(True), spare
         )
-        start, width = TILE * buffers[geometry, 0], buffers[geometry, 1]
         for i in range(count):
             g_scratch[start + i * width] += g_out[first + i, 3]
         if g_harmonics.shape[0] > 0:

@@ -1,7 +1,7 @@
 """Dense layers on a tile of samples, forward and backward, from a table.
 
-A tile's activations stay in cache from the inputs to the outputs; the backward pass computes them again instead of
-storing them, because streaming them through memory costs more than the arithmetic. The network is a table:
+A tile's activations stay in cache from the inputs to the outputs. They are kept for the backward pass, in bfloat16
+where products are: to write and read them takes a fraction of the time of computing them again. The network is a table:
 
     buffers[b]  = (offset, width)                             per sample, in columns of the scratch of a tile
     layers[l]   = (out, in1, in2 or -1, W1, W2, bias, relu)   buffer numbers and offsets into the packed weights
@@ -179,7 +179,18 @@ def layers_backward(
 
 
 @part
+def tiles_of(samples):
+    return (samples + TILE - 1) // TILE
+
+
+@part
 def tile_range(chunk, samples):
     """The tiles [first, last) of a chunk."""
-    tiles = (samples + TILE - 1) // TILE
+    tiles = tiles_of(samples)
     return chunk * tiles // CHUNKS, (chunk + 1) * tiles // CHUNKS
+
+
+@part
+def scratch_of(scratch, chunk, tile, samples):
+    """The row of `scratch` for a tile: its own where each has one, or that of its chunk."""
+    return scratch[tile if scratch.shape[0] == tiles_of(samples) else chunk]

@@ -19,6 +19,7 @@ from .layers import (
     padded_rows,
     plain,
     read_buffer,
+    scratch_of,
     tile_range,
 )
 
@@ -50,12 +51,13 @@ def network_forward(
 ):  # fmt: skip
     """points (samples, 3), directions (rays, 3), ray_index (samples,) -> out (samples, outputs).
 
-    `scratch` is (CHUNKS, TILE * columns) in words, `values` (CHUNKS, TILE * widest) in numbers, of any content.
+    `scratch` is (tiles, TILE * columns) in words and keeps the activations, or (CHUNKS, TILE * columns); `values` is
+    (CHUNKS, TILE * widest) in numbers. Their content does not matter.
     """
     for chunk in prange(CHUNKS):
         _forward_chunk(
             np.int64(chunk), points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads,
-            weights, operands, scratch[chunk], values[chunk], out,
+            weights, operands, scratch, values[chunk], out,
         )  # fmt: skip
 
 
@@ -69,53 +71,50 @@ def _forward_chunk(
     for tile in range(first_tile, last_tile):
         first = tile * TILE
         count = min(TILE, points.shape[0] - first)
+        activations = scratch_of(scratch, chunk, tile, points.shape[0])
         _encode_inputs(
-            points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers, values
-        )
-        layers_forward(scratch, buffers, layers, operands, weights, padded_rows(count), values)
-        heads_forward(scratch, buffers, heads, weights, first, count, values, out)
+            points, directions, ray_index, first, count, scales, direction_scales, identity, x, activations, buffers,
+            values,
+        )  # fmt: skip
+        layers_forward(activations, buffers, layers, operands, weights, padded_rows(count), values)
+        heads_forward(activations, buffers, heads, weights, first, count, values, out)
 
 
 @parallel_kernel
 def network_backward(
-    g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights, operands,
-    transposed, scratch, g_scratch, values, spare, g_weights, g_points, g_directions,
+    g_out, activations, scales, direction_scales, identity, buffers, layers, heads, weights, transposed, g_scratch,
+    values, spare, g_weights, g_points, g_directions,
 ):  # fmt: skip
     """Adds the gradient of the packed weights to g_weights (CHUNKS, size), which comes in as zeros.
 
-    g_scratch is (CHUNKS, TILE * columns) in numbers, `spare` (CHUNKS, 3, TILE * widest) in words. g_points and
-    g_directions (samples, 3) are filled, g_directions per sample; with no rows they are not wanted, and their part of
-    the work is skipped.
+    activations (tiles, TILE * columns) are what the forward pass left in its `scratch`; g_scratch is (CHUNKS, TILE *
+    columns) in numbers, `spare` (CHUNKS, 3, TILE * widest) in words. g_points and g_directions (samples, 3) are filled,
+    g_directions per sample; with no rows they are not wanted, and their part of the work is skipped.
     """
     for chunk in prange(CHUNKS):
         _backward_chunk(
-            np.int64(chunk), g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers,
-            heads, weights, operands, transposed, scratch[chunk], g_scratch[chunk], values[chunk], spare[chunk],
-            g_weights[chunk], g_points, g_directions,
+            np.int64(chunk), g_out, activations, scales, direction_scales, identity, buffers, layers, heads, weights,
+            transposed, g_scratch[chunk], values[chunk], spare[chunk], g_weights[chunk], g_points, g_directions,
         )  # fmt: skip
 
 
 @part
 def _backward_chunk(
-    chunk, g_out, points, directions, ray_index, scales, direction_scales, identity, buffers, layers, heads, weights,
-    operands, transposed, scratch, g_scratch, values, spare, g_weights, g_points, g_directions,
+    chunk, g_out, activations, scales, direction_scales, identity, buffers, layers, heads, weights, transposed,
+    g_scratch, values, spare, g_weights, g_points, g_directions,
 ):  # fmt: skip
-    first_tile, last_tile = tile_range(chunk, points.shape[0])
+    first_tile, last_tile = tile_range(chunk, g_out.shape[0])
     input_gradients = g_points.shape[0] > 0
-    x = np.empty((3, TILE), points.dtype)
+    x = np.empty((3, TILE), g_out.dtype)
     for tile in range(first_tile, last_tile):
-        first = tile * TILE
-        count = min(TILE, points.shape[0] - first)
-        rows = padded_rows(count)
-        _encode_inputs(
-            points, directions, ray_index, first, count, scales, direction_scales, identity, x, scratch, buffers, values
-        )
-        layers_forward(scratch, buffers, layers, operands, weights, rows, values)
+        first, scratch = tile * TILE, activations[tile]
+        count = min(TILE, g_out.shape[0] - first)
         g_scratch[:] = 0
         heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights)
         layers_backward(
-            scratch, g_scratch, buffers, layers, transposed, g_weights, rows, plain(INPUTS), input_gradients, spare
-        )
+            scratch, g_scratch, buffers, layers, transposed, g_weights, padded_rows(count), plain(INPUTS),
+            input_gradients, spare,
+        )  # fmt: skip
         if input_gradients:
             _inputs_backward(
                 g_scratch, scratch, buffers, first, count, scales, direction_scales, identity, x, values, g_points,

@@ -34,6 +34,10 @@ class Method(ABC):
         """About how many samples a training step or a picture works on together, for a forecast of memory."""
 
     @abstractmethod
+    def bytes_kept(self) -> int:
+        """About how much a training step keeps between its forward and its backward pass, for a forecast of memory."""
+
+    @abstractmethod
     def loss_and_gradient(
         self, parameters: Any, batch: RayBatch, rng: np.random.Generator
     ) -> tuple[dict[str, float], Any]:

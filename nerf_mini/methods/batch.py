@@ -18,6 +18,10 @@ class RayBatch:
     target: np.ndarray
     background: np.ndarray
 
+    def part(self, rays: slice) -> "RayBatch":
+        """Some of the rays."""
+        return RayBatch(self.origins[rays], self.directions[rays], self.target[rays], self.background[rays])
+
 
 def background_color(name: str, rays: int, rng: np.random.Generator | None = None) -> np.ndarray:
     """(rays, 3) float32: "white", "black", or "random", one uniform colour per ray (white without `rng`)."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from autodiff import value_and_grad
+from autodiff import tree, value_and_grad
 
 from ..cameras import Intrinsics
 from ..config import Config
@@ -23,6 +24,7 @@ from .base import Method
 from .batch import RayBatch
 from .occupancy import OccupancySampled
 
+KEPT_BYTES = 1 << 28  # at most, between a forward and a backward pass
 LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are worth a look in a picture
 
 
@@ -57,6 +59,13 @@ class NeRF(Method):
     def samples_at_once(self) -> int:
         """See `Method`."""
         return max(self.rays, self.rays_at_once) * (2 * self.sampling.coarse_samples + self.sampling.fine_samples)
+
+    def _bytes_per_ray(self) -> int:
+        return self.field.bytes_per_sample * (2 * self.sampling.coarse_samples + self.sampling.fine_samples)
+
+    def bytes_kept(self) -> int:
+        """See `Method`."""
+        return min(KEPT_BYTES, self.rays * self._bytes_per_ray())
 
     def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
         """The fine rendering, without jitter, and without the samples where the coarse one says that nothing is seen:
@@ -107,8 +116,25 @@ class NeRF(Method):
     def loss_and_gradient(
         self, parameters: Any, batch: RayBatch, rng: np.random.Generator
     ) -> tuple[dict[str, float], Any]:
-        """The coarse + fine photometric loss of a batch, its parts, and the gradient in the form of the parameters."""
+        """The coarse + fine photometric loss of a batch, its parts, and the gradient in the form of the parameters.
 
+        A large batch is taken in equal parts, so that its activations have room; their gradients are added.
+        """
+        rays = len(batch.origins)
+        parts = max(1, -(-rays * self._bytes_per_ray() // KEPT_BYTES))
+        edges = np.linspace(0, rays, parts + 1).astype(int)
+        total, fine_total, gradient, emitted = 0.0, 0.0, None, []
+        for first, last in pairwise(edges):
+            piece, share = batch.part(slice(first, last)), float(last - first) / rays
+            loss, (fine_loss, coarse, fine), piece_gradient = self._loss_and_gradient(parameters, piece, rng)
+            total, fine_total = total + share * float(loss), fine_total + share * float(fine_loss)
+            weighted = tree.map_leaves(lambda g, share=share: share * g, piece_gradient)
+            gradient = weighted if gradient is None else tree.map_leaves(np.add, gradient, weighted)
+            emitted.append([_emitted(rendering, piece.background) for rendering in (coarse, fine)])
+        spread = np.std(np.concatenate(emitted, axis=1), axis=1)  # (2, 4), of all rays
+        return {"loss": total, "fine_loss": fine_total, "spread": float(spread.max(axis=1).min())}, gradient
+
+    def _loss_and_gradient(self, parameters, batch, rng):
         def loss(parameters):
             coarse, fine = self.render(parameters, batch.origins, batch.directions, batch.background, rng)
             coarse_loss = np.mean((coarse.color - batch.target) ** 2)
@@ -121,19 +147,14 @@ class NeRF(Method):
                 total = total + np.float32(self.distortion) * np.mean(spread_out)
             return total, (fine_loss, coarse, fine)
 
-        (total, (fine_loss, coarse, fine)), gradient = value_and_grad(loss, has_aux=True)(parameters)
-        return {
-            "loss": float(total),
-            "fine_loss": float(fine_loss),
-            "spread": min(_spread(rendering, batch.background) for rendering in (coarse, fine)),
-        }, gradient
+        (total, rendered), gradient = value_and_grad(loss, has_aux=True)(parameters)
+        return total, rendered, gradient
 
 
-def _spread(rendering: Rendering, background: np.ndarray) -> float:
-    """How much rays differ in colour or opacity, the background aside: 0 where the network has collapsed to one
-    colour."""
-    emitted = rendering.color - (1 - rendering.opacity)[:, None] * background  # (rays, 3)
-    return float(max(np.std(emitted, axis=0).max(), np.std(rendering.opacity)))
+def _emitted(rendering: Rendering, background: np.ndarray) -> np.ndarray:
+    """Colour, the background aside, and opacity of rays, (rays, 4): all the same where a network has collapsed."""
+    color = rendering.color - (1 - rendering.opacity)[:, None] * background
+    return np.column_stack([color, rendering.opacity])
 
 
 @dataclass(frozen=True)
@@ -142,6 +163,11 @@ class CubeMLP:
 
     field: MLPField
     side: float
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """See `CubeField`."""
+        return self.field.bytes_per_sample
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """See `CubeField`."""

@@ -38,6 +38,10 @@ MEMORY = 0.9  # weight of the past in the number of samples per ray
 class CubeField(Protocol):
     """Density and colour in the unit cube; lengths, and so density, are in sides of the cube."""
 
+    @property
+    def bytes_per_sample(self) -> int:
+        """What training keeps of a sample between the forward and the backward pass."""
+
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters."""
 
@@ -99,6 +103,10 @@ class OccupancySampled(Method):
         """See `Method`."""
         front = FRONT * self.rays_at_once
         return max(front, 2 * ROOM * self.samples_per_step, self.occupancy.resolution**3 // EAGER_SHARE)
+
+    def bytes_kept(self) -> int:
+        """See `Method`."""
+        return self.samples_per_step * self.field.bytes_per_sample
 
     def background_of_step(self, background: str, has_alpha: bool) -> str:
         """Random behind pictures with alpha: what is not opaque cannot pass for the colour of the background."""

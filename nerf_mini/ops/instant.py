@@ -12,7 +12,7 @@ from autodiff import fused
 
 from ..kernels import instant as kernels
 from .harmonics import HARMONICS
-from .plan import Plan, flat_parameters, word_dtype
+from .plan import TILE, Plan, flat_parameters, word_dtype
 
 
 @dataclass(frozen=True)
@@ -83,31 +83,39 @@ class InstantPlan(Plan):
 plan_of = lru_cache(InstantPlan)
 
 
-def _forward(encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
-    plan, dtype = plan_of(shape), encoding.dtype
-    word = word_dtype(dtype, bfloat16)
-    encoding, harmonics = np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics)
-    out = np.empty((len(encoding), 4), dtype)
+def _evaluate(plan, scratch, word, encoding, harmonics, ray_index, parameters):
+    out = np.empty((len(encoding), 4), encoding.dtype)
     kernels.instant_forward(
-        encoding, harmonics, ray_index, *plan.tables, *plan.packed(parameters, word), *plan.room(dtype, word), out
-    )
-    return out, ()
+        np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics), ray_index, *plan.tables,
+        *plan.packed(parameters, word), scratch, plan.values(encoding.dtype), out,
+    )  # fmt: skip
+    return out
+
+
+def _value(encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
+    plan, word = plan_of(shape), word_dtype(encoding.dtype, bfloat16)
+    return _evaluate(plan, plan.scratch(word), word, encoding, harmonics, ray_index, parameters)
+
+
+def _forward(encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
+    plan, word = plan_of(shape), word_dtype(encoding.dtype, bfloat16)
+    saved = plan.activations(word, len(encoding))
+    return _evaluate(plan, saved.array, word, encoding, harmonics, ray_index, parameters), saved
 
 
 def _backward(needs, g, saved, encoding, harmonics, ray_index, *parameters, shape, bfloat16=False):
     plan, dtype = plan_of(shape), encoding.dtype
     word = word_dtype(dtype, bfloat16)
-    encoding, harmonics = np.ascontiguousarray(encoding), np.ascontiguousarray(harmonics)
     room = plan.backward_room(dtype, word)
     g_encoding = np.empty((len(encoding) if needs[0] else 0, encoding.shape[1]), dtype)
     g_harmonics = np.empty((len(encoding) if needs[1] else 0, HARMONICS), dtype)
     kernels.instant_backward(
-        np.ascontiguousarray(g), encoding, harmonics, ray_index, *plan.tables,
-        *plan.packed(parameters, word, transposed=True), *room, g_encoding, g_harmonics,
+        np.ascontiguousarray(g), saved.array, *plan.tables, *plan.packed(parameters, word, transposed=True), *room,
+        g_encoding, g_harmonics,
     )  # fmt: skip
     total = None
     if needs[1]:
-        total = np.zeros_like(harmonics)
+        total = np.zeros(harmonics.shape, dtype)
         np.add.at(total, ray_index, g_harmonics)
     return g_encoding if needs[0] else None, total, None, *plan.unpack(room[-1].sum(axis=0), parameters)
 
@@ -124,13 +132,21 @@ def instant_density(parameters, shape: InstantShape, bfloat16: bool = False) -> 
 
     def density(encoding: np.ndarray) -> np.ndarray:
         out, ray_index = np.empty((len(encoding), 1), dtype), np.zeros(len(encoding), np.int64)
-        kernels.instant_forward(encoding, nowhere, ray_index, *plan.tables, *packed, *plan.room(dtype, word), out)
+        kernels.instant_forward(
+            encoding, nowhere, ray_index, *plan.tables, *packed, plan.scratch(word), plan.values(dtype), out
+        )
         return out[:, 0]
 
     return density
 
 
-_instant = fused("instant", reference=_reference, forward=_forward, backward=_backward)
+def instant_bytes(shape: InstantShape, bfloat16: bool = False) -> int:
+    """Memory per sample, float32, of what a forward pass keeps for the backward pass."""
+    word = word_dtype(np.dtype(np.float32), bfloat16)
+    return plan_of(shape).tile_words(word) * word.itemsize // TILE
+
+
+_instant = fused("instant", reference=_reference, forward=_forward, backward=_backward, value=_value)
 
 
 def instant_network(encoding, harmonics, ray_index, parameters, shape: InstantShape, bfloat16: bool = False):

@@ -11,7 +11,7 @@ from autodiff import fused
 
 from ..kernels import network as kernels
 from .encoding import encode, encoding_width, scales_of
-from .plan import Plan, flat_parameters, word_dtype
+from .plan import TILE, Plan, flat_parameters, word_dtype
 
 
 @dataclass(frozen=True)
@@ -119,43 +119,61 @@ class NetworkPlan(Plan):
         self._finish()
         self.layers, self.heads = np.array(layers, np.int64), np.array(heads, np.int64)
 
+    @property
+    def tables(self) -> tuple:
+        return self.buffers, self.layers, self.heads
+
 
 plan_of = lru_cache(NetworkPlan)
 
 
-def _tables(plan):
-    return plan.scales, plan.direction_scales, plan.identity, plan.buffers, plan.layers, plan.heads
+def _encodings(plan):
+    return plan.scales, plan.direction_scales, plan.identity
+
+
+def _evaluate(plan, scratch, word, points, directions, ray_index, parameters):
+    out = np.empty((len(points), 4), points.dtype)
+    kernels.network_forward(
+        np.ascontiguousarray(points), np.ascontiguousarray(directions), ray_index, *_encodings(plan), *plan.tables,
+        *plan.packed(parameters, word), scratch, plan.values(points.dtype), out,
+    )  # fmt: skip
+    return out
+
+
+def _value(points, directions, ray_index, *parameters, shape, bfloat16=False):
+    plan, word = plan_of(shape), word_dtype(points.dtype, bfloat16)
+    return _evaluate(plan, plan.scratch(word), word, points, directions, ray_index, parameters)
 
 
 def _forward(points, directions, ray_index, *parameters, shape, bfloat16=False):
-    plan, dtype = plan_of(shape), points.dtype
-    word = word_dtype(dtype, bfloat16)
-    points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
-    out = np.empty((len(points), 4), dtype)
-    kernels.network_forward(
-        points, directions, ray_index, *_tables(plan), *plan.packed(parameters, word), *plan.room(dtype, word), out
-    )
-    return out, ()
+    plan, word = plan_of(shape), word_dtype(points.dtype, bfloat16)
+    saved = plan.activations(word, len(points))
+    return _evaluate(plan, saved.array, word, points, directions, ray_index, parameters), saved
 
 
 def _backward(needs, g, saved, points, directions, ray_index, *parameters, shape, bfloat16=False):
     plan, dtype = plan_of(shape), points.dtype
     word = word_dtype(dtype, bfloat16)
-    points, directions = np.ascontiguousarray(points), np.ascontiguousarray(directions)
     room = plan.backward_room(dtype, word)
     rows = len(points) if needs[0] or needs[1] else 0
     g_points, g_directions = np.empty((rows, 3), dtype), np.zeros((rows, 3), dtype)
     kernels.network_backward(
-        np.ascontiguousarray(g), points, directions, ray_index, *_tables(plan),
+        np.ascontiguousarray(g), saved.array, *_encodings(plan), *plan.tables,
         *plan.packed(parameters, word, transposed=True), *room, g_points, g_directions,
     )  # fmt: skip
-    total = np.zeros_like(directions)
+    total = np.zeros(directions.shape, dtype)
     if needs[1]:
         np.add.at(total, ray_index, g_directions)
     return g_points if needs[0] else None, total, None, *plan.unpack(room[-1].sum(axis=0), parameters)
 
 
-_network = fused("network", reference=_reference, forward=_forward, backward=_backward)
+def network_bytes(shape: NetworkShape, bfloat16: bool = False) -> int:
+    """Memory per sample, float32, of what a forward pass keeps for the backward pass."""
+    word = word_dtype(np.dtype(np.float32), bfloat16)
+    return plan_of(shape).tile_words(word) * word.itemsize // TILE
+
+
+_network = fused("network", reference=_reference, forward=_forward, backward=_backward, value=_value)
 
 
 def network(points, directions, ray_index, parameters, shape: NetworkShape, bfloat16: bool = False):

@@ -123,46 +123,53 @@ class Plan:
         self._biases.append((2 * number + 1, columns, bias))
         return source, weight, bias, column, columns
 
-    def packed(self, parameters, word, transposed: bool = False, own: bool = False) -> tuple[np.ndarray, ...]:
+    def packed(self, parameters, word, transposed: bool = False, own: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """The parameters for the kernels, in buffers of this plan and thread, or with `own` in new ones.
 
-        Biases and heads as numbers; the layers' weights as operands of words of the given dtype; with `transposed`
-        also those of the transposed weights.
+        Biases and heads as numbers; the layers' weights, or with `transposed` the transposed ones, as operands of words
+        of the given dtype.
         """
         dtype = parameters[0].dtype
 
         def room(dtype, name):
             return np.zeros(self.size, dtype) if own else workspace.zeros_once(self, dtype, name, self.size)
 
-        weights, operands = room(dtype, "weights"), room(word, "operands")
-        turned = room(word, "transposed") if transposed else None
+        weights, operands = room(dtype, "weights"), room(word, "transposed" if transposed else "operands")
         for number, row, rows, _, offset, high, wide, is_head in self._blocks:
             block = parameters[number][row : row + rows]
             if is_head:
                 weights[offset : offset + high * wide].reshape(high, wide)[:, :rows] = block.T
-                continue
-            _write_panels(block, operands, offset, high, wide, dtype)
-            if turned is not None:
-                _write_panels(block.T, turned, offset, wide, high, dtype)
+            elif transposed:
+                _write_panels(block.T, operands, offset, wide, high, dtype)
+            else:
+                _write_panels(block, operands, offset, high, wide, dtype)
         for number, length, offset in self._biases:
             weights[offset : offset + length] = parameters[number]
-        return (weights, operands) if turned is None else (weights, operands, turned)
+        return weights, operands
 
-    def room(self, dtype, word) -> tuple[np.ndarray, np.ndarray]:
-        """`scratch` and `values` of the kernels, of any content."""
-        return (
-            workspace.zeros_once(self, word, "scratch", (CHUNKS, TILE * self.columns)),
-            workspace.zeros_once(self, dtype, "values", (CHUNKS, TILE * self.widest)),
-        )
+    def tile_words(self, word) -> int:
+        """Words of the activations of a tile."""
+        return TILE * self.columns // (2 if np.dtype(word) == np.uint32 else 1)
+
+    def scratch(self, word) -> np.ndarray:
+        """Room for the activations of one tile of each chunk."""
+        return workspace.zeros_once(self, word, "scratch", (CHUNKS, self.tile_words(word)))
+
+    def values(self, dtype) -> np.ndarray:
+        """`values` of the kernels, of any content."""
+        return workspace.zeros_once(self, dtype, "values", (CHUNKS, TILE * self.widest))
+
+    def activations(self, word, samples: int) -> Activations:
+        """Room for the activations of all tiles."""
+        return Activations(workspace.free_activations(self, word), -(-samples // TILE), self.tile_words(word), word)
 
     def backward_room(self, dtype, word) -> tuple[np.ndarray, ...]:
-        """`scratch`, `g_scratch`, `values`, `spare`, of any content, and `g_weights`, zeros."""
-        scratch, values = self.room(dtype, word)
+        """`g_scratch`, `values`, `spare`, of any content, and `g_weights`, zeros."""
         g_scratch = workspace.zeros_once(self, dtype, "g_scratch", (CHUNKS, TILE * self.columns))
         spare = workspace.zeros_once(self, word, "spare", (CHUNKS, 3, TILE * self.widest))
         g_weights = workspace.zeros_once(self, dtype, "g_weights", (CHUNKS, self.size))
         g_weights[...] = 0
-        return scratch, g_scratch, values, spare, g_weights
+        return g_scratch, self.values(dtype), spare, g_weights
 
     def unpack(self, packed, parameters) -> list[np.ndarray]:
         """The gradient of the parameters, fresh arrays of their shapes, from that of the packed weights."""
@@ -175,17 +182,40 @@ class Plan:
         return out
 
 
+class Activations:
+    """What a forward pass keeps for the backward pass, `array` (tiles, columns).
+
+    The memory comes from a list of free arrays, if one is large enough, and goes back there when nobody holds this any
+    more.
+    """
+
+    def __init__(self, free: list[np.ndarray], tiles: int, columns: int, word):
+        self._free = free
+        fitting = sorted((array for array in free if len(array) >= tiles), key=len)
+        # an eighth more than asked for, which costs no memory until it is written to, or sizes that vary would not fit
+        self._all = fitting[0] if fitting else np.empty((tiles + tiles // 8 + 1, columns), word)
+        free[:] = fitting[1:]  # without what was too small: it will be again
+        self.array = self._all[:tiles]
+
+    def __del__(self):
+        self._free.append(self._all)
+
+
 class Workspace(threading.local):
-    """Scratch that is allocated once per plan, dtype and thread: page faults cost more than the arithmetic."""
+    """Memory of this thread that is allocated once per plan and dtype: page faults cost more than the arithmetic."""
 
     def __init__(self):
         self.of_plan: WeakKeyDictionary[Plan, dict[tuple, np.ndarray]] = WeakKeyDictionary()
+        self.free: WeakKeyDictionary[Plan, dict[np.dtype, list[np.ndarray]]] = WeakKeyDictionary()
 
     def zeros_once(self, plan: Plan, dtype, name: str, shape) -> np.ndarray:
         arrays, key = self.of_plan.setdefault(plan, {}), (np.dtype(dtype), name)
         if key not in arrays:
             arrays[key] = np.zeros(shape, dtype)
         return arrays[key]
+
+    def free_activations(self, plan: Plan, word) -> list[np.ndarray]:
+        return self.free.setdefault(plan, {}).setdefault(np.dtype(word), [])
 
 
 workspace = Workspace()

@@ -112,3 +112,30 @@ def test_a_fused_operator_without_second_order_kernels_has_all_derivatives():
             autodiff.fused("test_sine", reference=np.sin, forward=forward, backward=backward)
     finally:
         del autodiff.FUSED["test_sine"]
+
+
+def test_a_fused_operator_may_have_a_value_that_keeps_nothing():
+    calls = collections.Counter()
+
+    def value(x):
+        calls["value"] += 1
+        return x**2
+
+    def forward(x):
+        calls["forward"] += 1
+        return x**2, 2 * x
+
+    op = autodiff.fused(
+        "test_square",
+        reference=lambda x: x**2,
+        forward=forward,
+        backward=lambda needs, g, slope, x: (g * slope,),
+        value=value,
+    )
+    try:
+        np.testing.assert_allclose(op(x4), x4**2)
+        assert calls == {"value": 1}
+        np.testing.assert_allclose(grad(lambda x: np.sum(op(x)))(x4), 2 * x4)
+        assert calls == {"value": 1, "forward": 1}
+    finally:
+        del autodiff.FUSED["test_square"]

@@ -1,5 +1,7 @@
 """The gradient that training follows, for every parameter of a tiny network, against central differences in float64."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,19 @@ def test_gradient_of_the_coarse_and_fine_loss_for_every_parameter(problem, froze
     assert reported["loss"] == pytest.approx(coarse + fine, rel=1e-12)
     assert reported["fine_loss"] == pytest.approx(fine, rel=1e-12)
     assert_same_gradient(gradient, central_differences(lambda: sum(losses(method, parameters, batch)), parameters))
+
+
+@pytest.mark.parametrize("rays_together", [1, 2, 4])
+def test_a_batch_in_parts_has_the_loss_and_the_gradient_of_the_whole(problem, rays_together, monkeypatch):
+    method, parameters, batch = problem
+    method.sampling = dataclasses.replace(method.sampling, density_noise=0.0)
+    whole, gradient = method.loss_and_gradient(parameters, batch, None)
+    used = count_backward_kernels(monkeypatch)
+    monkeypatch.setattr(nerf_module, "KEPT_BYTES", rays_together * method._bytes_per_ray())
+    in_parts, gradient_in_parts = method.loss_and_gradient(parameters, batch, None)
+    assert used["network"] == 2 * -(-len(batch.origins) // rays_together)
+    assert in_parts == pytest.approx(whole, rel=1e-12)
+    assert_same_gradient(gradient_in_parts, gradient)
 
 
 def count_backward_kernels(monkeypatch):

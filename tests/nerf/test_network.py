@@ -7,6 +7,7 @@ import pytest
 from autodiff import FUSED, vjp
 from nerf_mini.fields import MLPField
 from nerf_mini.ops import NetworkShape, encode, network, parameter_shapes
+from nerf_mini.ops.plan import Activations
 
 SKIPPED = NetworkShape(depth=3, width=24, skip=2, position_frequencies=4, direction_frequencies=2)
 
@@ -231,6 +232,45 @@ def test_parameters_of_another_shape_are_refused_by_name(rng):
 def test_architectures_that_make_no_sense_are_refused(settings):
     with pytest.raises(ValueError):
         NetworkShape(**settings)
+
+
+# -- what is kept for the backward pass --------------------------------------------------------------------------------
+
+
+def pullback_of(rng, samples, seed=0):
+    points, directions, ray = random_inputs(rng, samples, 3)
+    parameters = random_parameters(SKIPPED, np.random.default_rng(seed))
+    return vjp(lambda p: network(points, directions, ray, p, SKIPPED), parameters)[1]
+
+
+def test_passes_that_live_together_do_not_share_memory(rng):
+    """And a pullback may be used more than once."""
+    g = [rng.standard_normal((samples, 4)) for samples in (300, 500, 200)]
+    seeds = range(3)
+
+    def one(i):
+        return pullback_of(np.random.default_rng(i), len(g[i]), i)(g[i])[0]
+
+    alone = [one(i) for i in seeds]
+    together = [pullback_of(np.random.default_rng(i), len(g[i]), i) for i in seeds]
+    for _ in range(2):
+        for i in reversed(seeds):
+            found = together[i](g[i])[0]
+            for name, layer in alone[i].items():
+                np.testing.assert_array_equal(found[name]["weight"], layer["weight"])
+
+
+def test_memory_is_used_again_and_what_is_too_small_is_given_up():
+    free = []
+    small, large = Activations(free, 2, 5, np.float32), Activations(free, 8, 5, np.float32)
+    address = large.array.ctypes.data
+    del small, large
+    assert len(free) == 2
+    again = Activations(free, 7, 5, np.float32)
+    assert again.array.shape == (7, 5) and again.array.ctypes.data == address
+    assert free == [], "two tiles are too few, and will be again"
+    del again
+    assert len(free) == 1 and free[0].shape == (10, 5)
 
 
 # -- the field ---------------------------------------------------------------------------------------------------------
