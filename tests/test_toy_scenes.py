@@ -119,7 +119,9 @@ def test_the_silhouette_of_a_sphere_has_the_analytic_area(x, y, radius, distance
     camera = Intrinsics.from_field_of_view(40, 40, 1.2)
     scene = SurfaceScene((Surface(Sphere((x, y, -distance), radius), solid("#ffffff")),), NOON)
     alpha = render_surfaces(scene, camera, np.eye(4))[..., 3] / 255.0
-    assert alpha.sum() == pytest.approx(math.pi * camera.focal_x**2 * major * minor, abs=1.0)
+    # 4 x 4 rays a pixel miss the area by up to 1.43 pixels where the circle has the symmetry of their lattice, by 0.61
+    # elsewhere: the largest of 1500 random spheres each
+    assert alpha.sum() == pytest.approx(math.pi * camera.focal_x**2 * major * minor, abs=2.0)
 
 
 def test_a_matt_floor_under_a_noon_sun_has_the_colour_of_the_formula():
