@@ -24,7 +24,7 @@ def _load_patient_threads() -> None:
     """Load Numba's OpenMP so that a thread that waits for the others soon leaves its core to other programs.
 
     GNU OpenMP's threads spin for milliseconds, more than a kernel takes: beside another busy program, training steps
-    last two to five times as long as they must. It reads the variable when the library is loaded; other platforms'
+    last up to five times as long as they must. It reads the variable when the library is loaded; other platforms'
     OpenMP, and one that something else has loaded before, stay as they are.
     """
     if sys.platform != "linux" or {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():

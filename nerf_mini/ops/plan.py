@@ -76,9 +76,8 @@ class Plan:
         self.size = 0  # of the packed weights
         self._names = list(names)
         self._widths = list(input_widths)  # of each buffer
-        self._blocks: list[
-            tuple
-        ] = []  # (parameter, first row, rows, columns, offset, padded rows, padded columns, is a head)
+        # (parameter, first row, rows, columns, offset, padded rows, padded columns, is a head)
+        self._blocks: list[tuple] = []
         self._biases: list[tuple] = []  # (parameter, length, offset)
 
     def _finish(self) -> None:
