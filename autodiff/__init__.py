@@ -9,14 +9,14 @@ array([0., 1.])
 through it.
 """
 
-from . import numpy_protocol  # noqa: F401  (gives traced values their array behaviour)
-from .checking import check_grads, numerical_jacobian
-from .core import DerivativeError, Primitive, Traced
-from .debugging import debug_nans
-from .fused import FUSED, fused
-from .rules.families import bilinear, binary, define, implements, linear, unary
-from .rules.indexing import at
-from .transforms import (
+from autodiff import numpy_protocol  # noqa: F401  (gives traced values their array behaviour)
+from autodiff.checking import check_grads, numerical_jacobian
+from autodiff.core import DerivativeError, Primitive, Traced
+from autodiff.debugging import debug_nans
+from autodiff.fused import FUSED, fused
+from autodiff.rules.families import bilinear, binary, define, implements, linear, unary
+from autodiff.rules.indexing import at
+from autodiff.transforms import (
     checkpoint,
     elementwise_grad,
     grad,

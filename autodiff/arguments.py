@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import tree
-from .core import DerivativeError, dtype_of, primal, shape_of
+from autodiff import tree
+from autodiff.core import DerivativeError, dtype_of, primal, shape_of
 
 
 def of_chosen_arguments(f: Callable, args: Sequence, params: dict, chosen: Sequence[int]) -> Callable:

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import tree
-from .core import TRACES, ReverseTrace, dtype_of
-from .transforms import jvp, linearize, vjp
+from autodiff import tree
+from autodiff.core import TRACES, ReverseTrace, dtype_of
+from autodiff.transforms import jvp, linearize, vjp
 
 MODES = ("forward", "reverse")
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .values import (
+from autodiff.values import (
     DerivativeError,
     Form,
     Traced,

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import numpy as np
 
-from . import rules
-from .core import Primitive
-from .rules import NON_DIFFERENTIABLE, REFUSED, REGISTRY
-from .rules.families import name_of
+from autodiff import rules
+from autodiff.core import Primitive
+from autodiff.rules import NON_DIFFERENTIABLE, REFUSED, REGISTRY
+from autodiff.rules.families import name_of
 
 _FAMILIES: tuple[tuple[str, ModuleType], ...] = (
     ("Elementwise", rules.elementwise),

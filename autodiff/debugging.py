@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import TRACES, Form, ForwardTrace, Primitive, ReverseTrace, primal
+from autodiff.core import TRACES, Form, ForwardTrace, Primitive, ReverseTrace, primal
 
 _LIBRARIES = (os.path.dirname(__file__) + os.sep, os.path.dirname(np.__file__) + os.sep)
 

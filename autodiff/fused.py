@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .core import Primitive, apply, is_traced
-from .transforms import rules_by_rerunning
+from autodiff.core import Primitive, apply, is_traced
+from autodiff.transforms import rules_by_rerunning
 
 FUSED: dict[str, Fused] = {}
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import tree
-from .core import CONSTANT, TRACES, ForwardTrace, Primitive, ReverseTrace
-from .transforms import jacobian, record
+from autodiff import tree
+from autodiff.core import CONSTANT, TRACES, ForwardTrace, Primitive, ReverseTrace
+from autodiff.transforms import jacobian, record
 
 
 class Call(NamedTuple):

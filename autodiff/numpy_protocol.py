@@ -12,9 +12,9 @@ import difflib
 
 import numpy as np
 
-from . import rules
-from .core import DerivativeError, Primitive, Traced, apply, dtype_of, primal, shape_of, size_of
-from .rules.families import NON_DIFFERENTIABLE, REFUSED, REGISTRY, as_operand, name_of
+from autodiff import rules
+from autodiff.core import DerivativeError, Primitive, Traced, apply, dtype_of, primal, shape_of, size_of
+from autodiff.rules.families import NON_DIFFERENTIABLE, REFUSED, REGISTRY, as_operand, name_of
 
 
 def _array_ufunc(self, ufunc, method, *inputs, **kwargs):

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import tree
-from .arguments import (
+from autodiff import tree
+from autodiff.arguments import (
     as_sequence,
     fresh,
     leaves_like,
@@ -20,7 +20,7 @@ from .arguments import (
     split_aux,
     strip_trace,
 )
-from .core import (
+from autodiff.core import (
     TRACES,
     DerivativeError,
     Primitive,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .values import Traced
+from autodiff.values import Traced
 
 _LEAVES = frozenset({np.ndarray, float, np.float64, np.float32, Traced})  # the common leaves, told at a glance
 

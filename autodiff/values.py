@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from .core import Trace
+    from autodiff.core import Trace
 
 
 class DerivativeError(TypeError):

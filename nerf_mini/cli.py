@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from .config import DEFAULT_METHOD, DEFAULT_PRESETS, PRESETS, Config
-from .errors import UserError
+from nerf_mini.config import DEFAULT_METHOD, DEFAULT_PRESETS, PRESETS, Config
+from nerf_mini.errors import UserError
 
 FAILURE = 2  # exit code of a clear error
 
@@ -115,7 +115,7 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
         raise UserError(f"--preset {parsed.preset} is one of the method {of_preset}, not of {parsed.config.method}.")
     unlimited = parsed.max_seconds is not None
     if parsed.resume:
-        from .run import open_run
+        from nerf_mini.run import open_run
 
         config = open_run(_folder_to_resume(parsed, method)).config
         unlimited = config.training.max_steps is None
@@ -158,14 +158,14 @@ def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
 
 def _train(arguments: Sequence[str]) -> None:
     parsed = parse_train(arguments)
-    from .commands import train_command
+    from nerf_mini.commands import train_command
 
     train_command(parsed)
 
 
 def _eval(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(EvalArguments, args=list(arguments), prog="nerf-mini eval")
-    from .commands import eval_command
+    from nerf_mini.commands import eval_command
 
     eval_command(parsed)
 
@@ -174,21 +174,21 @@ def _render(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(
         RenderArguments, args=list(arguments), prog="nerf-mini render", config=(tyro.conf.FlagCreatePairsOff,)
     )
-    from .commands import render_command
+    from nerf_mini.commands import render_command
 
     render_command(parsed)
 
 
 def _scene(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(SceneArguments, args=list(arguments), prog="nerf-mini scene")
-    from .commands import scene_command
+    from nerf_mini.commands import scene_command
 
     scene_command(parsed)
 
 
 def _benchmark(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(BenchmarkArguments, args=list(arguments), prog="nerf-mini benchmark")
-    from .commands import benchmark_command
+    from nerf_mini.commands import benchmark_command
 
     benchmark_command(parsed)
 
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_text())
         return 0 if arguments else FAILURE
     if arguments[0] == "--version":
-        from . import __version__
+        from nerf_mini import __version__
 
         print(f"nerf-mini {__version__}")
         return 0

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from .errors import UserError
-from .evaluation import evaluate_run
-from .novel_views import render_views
-from .run import open_run
-from .training import Progress, Training, final_evaluation, memory_needed, resume, start, train
+from nerf_mini.errors import UserError
+from nerf_mini.evaluation import evaluate_run
+from nerf_mini.novel_views import render_views
+from nerf_mini.run import open_run
+from nerf_mini.training import Progress, Training, final_evaluation, memory_needed, resume, start, train
 
 if TYPE_CHECKING:
-    from .cli import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments
+    from nerf_mini.cli import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments
 
 
 def train_command(arguments: TrainArguments) -> None:
@@ -154,7 +154,7 @@ def render_command(arguments: RenderArguments) -> None:
 
 def scene_command(arguments: SceneArguments) -> None:
     """nerf-mini scene."""
-    from .scenes.toy import make_scene
+    from nerf_mini.scenes.toy import make_scene
 
     with tqdm(unit="view", desc="ray tracing", disable=not sys.stderr.isatty()) as bar:
 
@@ -173,7 +173,7 @@ def benchmark_command(arguments: BenchmarkArguments) -> None:
     """nerf-mini benchmark."""
     if arguments.rounds < 1:
         raise UserError(f"--rounds {arguments.rounds}: must be at least 1.")
-    from .benchmark import benchmark
+    from nerf_mini.benchmark import benchmark
 
     benchmark(arguments.peer, arguments.json, arguments.rounds, _say)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from .errors import UserError
+from nerf_mini.errors import UserError
 
 
 @dataclass(frozen=True)

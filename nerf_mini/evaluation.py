@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UserError
-from .files import write_json
-from .images import composite
-from .metrics import psnr, ssim
-from .rendering import render_image
-from .run import Run
-from .scenes import Views
+from nerf_mini.errors import UserError
+from nerf_mini.files import write_json
+from nerf_mini.images import composite
+from nerf_mini.metrics import psnr, ssim
+from nerf_mini.rendering import render_image
+from nerf_mini.run import Run
+from nerf_mini.scenes import Views
 
 
 def spread_indices(count: int, most: int | None) -> list[int]:

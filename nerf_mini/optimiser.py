@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from autodiff import tree
-
-from .config import OptimiserConfig
-from .kernels.adam import adam_step, adam_step_lazy
+from nerf_mini.config import OptimiserConfig
+from nerf_mini.kernels.adam import adam_step, adam_step_lazy
 
 
 @dataclass

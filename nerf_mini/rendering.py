@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .cameras import Intrinsics, image_rays
-from .methods import background_color
+from nerf_mini.cameras import Intrinsics, image_rays
+from nerf_mini.methods import background_color
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 
 from autodiff import tree
-
-from .checkpoint import Checkpoint, checkpoint_files, save
-from .config import Config, differences
-from .errors import UserError
-from .evaluation import evaluate_views, spread_indices, target_image
-from .images import write_image
-from .kernels.matmul import BFLOAT16
-from .methods import draw_batch
-from .metrics import mse_to_psnr
-from .optimiser import adam_update, learning_rate
-from .rendering import render_image
-from .run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
-from .scenes import Scene
-from .warm_up import warm_up
+from nerf_mini.checkpoint import Checkpoint, checkpoint_files, save
+from nerf_mini.config import Config, differences
+from nerf_mini.errors import UserError
+from nerf_mini.evaluation import evaluate_views, spread_indices, target_image
+from nerf_mini.images import write_image
+from nerf_mini.kernels.matmul import BFLOAT16
+from nerf_mini.methods import draw_batch
+from nerf_mini.metrics import mse_to_psnr
+from nerf_mini.optimiser import adam_update, learning_rate
+from nerf_mini.rendering import render_image
+from nerf_mini.run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
+from nerf_mini.scenes import Scene
+from nerf_mini.warm_up import warm_up
 
 PROCESS_BYTES, SAMPLE_BYTES = 220 << 20, 320  # measured, see `memory_needed`
 COLLAPSE_AFTER = 400  # steps; before, a network may well be of one colour

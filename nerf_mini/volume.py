@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .ops import composite
-from .samplers import RaySamples
+from nerf_mini.ops import composite
+from nerf_mini.samplers import RaySamples
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,15 @@ import numba
 import numpy as np
 
 from autodiff.fused import FUSED
-
-from .config import Config
-from .fields import InstantField, MLPField
-from .kernels.instant import instant_backward
-from .kernels.network import network_backward
-from .ops import GridShape, InstantShape, NetworkShape, composite, instant_parameter_shapes, parameter_shapes
-from .ops.harmonics import HARMONICS
-from .ops.instant import plan_of as instant_plan
-from .ops.network import plan_of as network_plan
-from .ops.plan import flat_parameters, word_dtype
+from nerf_mini.config import Config
+from nerf_mini.fields import InstantField, MLPField
+from nerf_mini.kernels.instant import instant_backward
+from nerf_mini.kernels.network import network_backward
+from nerf_mini.ops import GridShape, InstantShape, NetworkShape, composite, instant_parameter_shapes, parameter_shapes
+from nerf_mini.ops.harmonics import HARMONICS
+from nerf_mini.ops.instant import plan_of as instant_plan
+from nerf_mini.ops.network import plan_of as network_plan
+from nerf_mini.ops.plan import flat_parameters, word_dtype
 
 # One ray with one sample. The smallest networks do: what is compiled depends on dtypes alone.
 _FIRST, _COUNT = np.zeros(1, np.int64), np.ones(1, np.int64)

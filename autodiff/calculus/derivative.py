@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import shape_of
-from ..transforms import grad, jacobian, jvp
-from .tables import Table
+from autodiff.calculus.tables import Table
+from autodiff.core import shape_of
+from autodiff.transforms import grad, jacobian, jvp
 
 
 def D(f: Callable, argnum: int = 0) -> Callable:

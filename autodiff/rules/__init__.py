@@ -1,6 +1,6 @@
 """Derivative rules, one table per family of NumPy functions. Importing this package fills the registry."""
 
-from . import (  # noqa: F401
+from autodiff.rules import (  # noqa: F401
     contraction,
     decompositions,
     elementwise,
@@ -12,6 +12,6 @@ from . import (  # noqa: F401
     shape,
     statistics,
 )
-from .families import NON_DIFFERENTIABLE, REFUSED, REGISTRY
+from autodiff.rules.families import NON_DIFFERENTIABLE, REFUSED, REGISTRY
 
 __all__ = ["NON_DIFFERENTIABLE", "REFUSED", "REGISTRY"]

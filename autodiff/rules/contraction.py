@@ -10,8 +10,8 @@ import string
 
 import numpy as np
 
-from ..core import DerivativeError, dtype_of, shape_of
-from .families import REGISTRY, as_operand, axes_of, bilinear, define, implements
+from autodiff.core import DerivativeError, dtype_of, shape_of
+from autodiff.rules.families import REGISTRY, as_operand, axes_of, bilinear, define, implements
 
 # -- matmul ------------------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ are differentiated there all the same: functions that treat equal ones alike, su
 
 import numpy as np
 
-from ..core import DerivativeError, dtype_of, primal, shape_of
-from .families import by_tangent, define, implements
-from .linalg import H
+from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.rules.families import by_tangent, define, implements
+from autodiff.rules.linalg import H
 
 QRResult = type(np.linalg.qr(np.eye(1)))
 EighResult = type(np.linalg.eigh(np.eye(1)))

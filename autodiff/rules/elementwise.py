@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..core import dtype_of, primal
-from .families import (
+from autodiff.core import dtype_of, primal
+from autodiff.rules.families import (
     NEGATIVE,
     REGISTRY,
     SAME,

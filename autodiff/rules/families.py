@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import DerivativeError, Primitive, primal, zeros_like
-from ..transforms import vjp as pullback_of
+from autodiff.core import DerivativeError, Primitive, primal, zeros_like
+from autodiff.transforms import vjp as pullback_of
 
 # What a NumPy function or ufunc becomes when an argument is traced. The one registry: numpy_protocol looks functions
 # up here, and the coverage table and the generated tests walk over it.

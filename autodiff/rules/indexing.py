@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from ..core import DerivativeError, Traced, apply, dtype_of, primal, shape_of, size_of
-from .families import as_operand, axes_of, define, has_traced, implements, linear, strip
+from autodiff.core import DerivativeError, Traced, apply, dtype_of, primal, shape_of, size_of
+from autodiff.rules.families import as_operand, axes_of, define, has_traced, implements, linear, strip
 
 
 def _takes_once(index):

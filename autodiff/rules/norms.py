@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..core import primal, shape_of
-from .families import as_operand, implements
-from .reduction import ones_at
-from .statistics import root
+from autodiff.core import primal, shape_of
+from autodiff.rules.families import as_operand, implements
+from autodiff.rules.reduction import ones_at
+from autodiff.rules.statistics import root
 
 
 @implements(np.linalg.norm)

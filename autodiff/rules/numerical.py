@@ -5,8 +5,8 @@ As everywhere, a result has the dtype that NumPy gives it: float64 from np.inter
 
 import numpy as np
 
-from ..core import DerivativeError, dtype_of, primal, shape_of
-from .families import as_operand, axes_of, implements
+from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.rules.families import as_operand, axes_of, implements
 
 
 def _cut(x, axis, start, stop=None):

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from ..core import Traced, dtype_of, primal, shape_of
-from ..transforms import rules_by_rerunning
-from .families import as_operand, axes_of, constant, define, implements, linear
+from autodiff.core import Traced, dtype_of, primal, shape_of
+from autodiff.rules.families import as_operand, axes_of, constant, define, implements, linear
+from autodiff.transforms import rules_by_rerunning
 
 
 def expand(g, shape, axis, keepdims):

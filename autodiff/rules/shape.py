@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..core import DerivativeError, dtype_of, primal, shape_of, size_of
-from .families import as_operand, axes_of, constant, define, implements, implements_each, linear, refuse
-from .indexing import moved_together
+from autodiff.core import DerivativeError, dtype_of, primal, shape_of, size_of
+from autodiff.rules.families import as_operand, axes_of, constant, define, implements, implements_each, linear, refuse
+from autodiff.rules.indexing import moved_together
 
 _astype = linear("astype", lambda x, dtype: np.asarray(x).astype(dtype), lambda g, x, dtype: g)
 _reshape = linear(

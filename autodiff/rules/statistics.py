@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from ..core import DerivativeError, dtype_of, primal, shape_of
-from . import reduction
-from .families import as_operand, axes_of, implements
-from .reduction import axes_last, count, ones_at, with_kept_axes
+from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.rules import reduction
+from autodiff.rules.families import as_operand, axes_of, implements
+from autodiff.rules.reduction import axes_last, count, ones_at, with_kept_axes
 
 
 def _number(a, axis, where, keepdims):

@@ -1,5 +1,5 @@
 """How fast this machine trains and renders, kernel by kernel, and beside PyTorch."""
 
-from .report import benchmark
+from nerf_mini.benchmark.report import benchmark
 
 __all__ = ["benchmark"]

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from autodiff import vjp
-
-from ..config import PRESETS
-from ..fields import InstantField
-from ..methods import Instant, draw_batch
-from ..methods.occupancy import ROOM
-from ..ops import activate, composite, hash_grid, instant_network, spherical_harmonics
-from ..optimiser import adam_init, adam_update
-from ..scenes.toy import make_scene
-from ..training import Training, start, train, train_step
-from .parts import Part
-from .workloads import Precision
+from nerf_mini.benchmark.parts import Part
+from nerf_mini.benchmark.workloads import Precision
+from nerf_mini.config import PRESETS
+from nerf_mini.fields import InstantField
+from nerf_mini.methods import Instant, draw_batch
+from nerf_mini.methods.occupancy import ROOM
+from nerf_mini.ops import activate, composite, hash_grid, instant_network, spherical_harmonics
+from nerf_mini.optimiser import adam_init, adam_update
+from nerf_mini.scenes.toy import make_scene
+from nerf_mini.training import Training, start, train, train_step
 
 WARM_UP = 400  # steps, until the occupancy grid is that of the later training
 SCENE, SIZE, VIEWS = "shapes", 64, 30

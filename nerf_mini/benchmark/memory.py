@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .workloads import WORKLOADS, OwnStep
+from nerf_mini.benchmark.workloads import WORKLOADS, OwnStep
 
 
 def peak_rss_mb() -> float | None:
@@ -41,7 +41,7 @@ def main(name: str, implementation: str, precision: str) -> None:
     workload = next(w for w in WORKLOADS if w.name == name)
     step: Callable[[], float]
     if implementation == "torch":
-        from .torch_peer import TorchStep
+        from nerf_mini.benchmark.torch_peer import TorchStep
 
         step = TorchStep(workload, precision)
     else:

@@ -9,15 +9,14 @@ import numpy as np
 from numba import get_num_threads, njit, prange, set_num_threads
 
 from autodiff import vjp
-
-from ..cameras import Intrinsics, look_at
-from ..kernels.matmul import matmul
-from ..ops import activate, composite, encode, network, parameter_shapes, sample_histogram
-from ..optimiser import adam_init, adam_update
-from ..rendering import render_image
-from ..samplers import fine_samples, pack, stratified_samples
-from .timing import interleaved, once
-from .workloads import FAR, NEAR, OwnStep, Precision, Workload, multiplications, network_shape
+from nerf_mini.benchmark.timing import interleaved, once
+from nerf_mini.benchmark.workloads import FAR, NEAR, OwnStep, Precision, Workload, multiplications, network_shape
+from nerf_mini.cameras import Intrinsics, look_at
+from nerf_mini.kernels.matmul import matmul
+from nerf_mini.ops import activate, composite, encode, network, parameter_shapes, sample_histogram
+from nerf_mini.optimiser import adam_init, adam_update
+from nerf_mini.rendering import render_image
+from nerf_mini.samplers import fine_samples, pack, stratified_samples
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,19 @@ from typing import Any
 
 from numba import get_num_threads, set_num_threads
 
-from ..files import write_json
-from .instant import InstantStep, stages
-from .memory import measure_step
-from .parts import Part, arithmetic_ceiling, bandwidth_ceiling, parts_of, render_seconds, thread_scaling
-from .timing import REST, interleaved
-from .workloads import PRECISIONS, WORKLOADS, OwnStep, Precision, Workload
+from nerf_mini.benchmark.instant import InstantStep, stages
+from nerf_mini.benchmark.memory import measure_step
+from nerf_mini.benchmark.parts import (
+    Part,
+    arithmetic_ceiling,
+    bandwidth_ceiling,
+    parts_of,
+    render_seconds,
+    thread_scaling,
+)
+from nerf_mini.benchmark.timing import REST, interleaved
+from nerf_mini.benchmark.workloads import PRECISIONS, WORKLOADS, OwnStep, Precision, Workload
+from nerf_mini.files import write_json
 
 Say = Callable[[str], None]
 
@@ -24,7 +31,7 @@ def benchmark(
 ) -> list[dict[str, Any]]:
     """Run everything; returns the records, and writes them to `json` if given. `peer` is None or "torch"."""
     if peer is not None:
-        from .torch_peer import import_torch
+        from nerf_mini.benchmark.torch_peer import import_torch
 
         import_torch()
     arithmetic, bandwidth = {p: arithmetic_ceiling(p) for p in PRECISIONS}, bandwidth_ceiling()
@@ -53,7 +60,7 @@ def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[
     """Training steps of nerf-mini and its peer, taking turns."""
     steps: dict[tuple[str, str], Any] = {("nerf-mini", p): OwnStep(workload, p) for p in PRECISIONS}
     if peer == "torch":
-        from .torch_peer import TorchStep
+        from nerf_mini.benchmark.torch_peer import TorchStep
 
         for precision in ("float32", "bfloat16"):
             steps["torch", precision] = TorchStep(workload, precision)

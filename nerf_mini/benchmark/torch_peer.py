@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
-from .workloads import FAR, NEAR, Workload, network_shape, random_batch
+from nerf_mini.benchmark.workloads import FAR, NEAR, Workload, network_shape, random_batch
+from nerf_mini.errors import UserError
 
 
 def import_torch() -> Any:

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from ..config import PRESETS, Config, SamplingConfig
-from ..kernels.matmul import BFLOAT16
-from ..methods import NeRF, RayBatch
-from ..ops import NetworkShape, parameter_shapes
-from ..optimiser import adam_init, adam_update
+from nerf_mini.config import PRESETS, Config, SamplingConfig
+from nerf_mini.kernels.matmul import BFLOAT16
+from nerf_mini.methods import NeRF, RayBatch
+from nerf_mini.ops import NetworkShape, parameter_shapes
+from nerf_mini.optimiser import adam_init, adam_update
 
 NEAR, FAR = 2.0, 6.0
 Precision = Literal["float32", "bfloat16"]

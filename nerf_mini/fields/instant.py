@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import (
+from nerf_mini.fields.mlp import with_noise
+from nerf_mini.ops import (
     GridShape,
     InstantShape,
     activate,
@@ -18,8 +19,7 @@ from ..ops import (
     spherical_harmonics,
     truncated_exp,
 )
-from ..ops.instant import instant_bytes, instant_density
-from .mlp import with_noise
+from nerf_mini.ops.instant import instant_bytes, instant_density
 
 TABLE_BOUND = 1e-4  # of the features to begin with
 

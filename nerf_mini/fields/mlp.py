@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ..ops import DensityActivation, NetworkShape, activate, network, parameter_shapes
-from ..ops.network import network_bytes
+from nerf_mini.ops import DensityActivation, NetworkShape, activate, network, parameter_shapes
+from nerf_mini.ops.network import network_bytes
 
 
 def with_noise(raw: Any, noise: Any) -> Any:

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic
 
-from .compiling import fast_part, parallel_kernel, part
+from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
 
 RELU, SOFTPLUS, EXP = 0, 1, 2
 CAP = 15.0  # exp of it is opaque at every length that matters

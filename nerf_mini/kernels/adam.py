@@ -4,7 +4,7 @@ import math
 
 from numba import prange
 
-from .compiling import kernel, parallel_kernel
+from nerf_mini.kernels.compiling import kernel, parallel_kernel
 
 
 @kernel

@@ -11,7 +11,7 @@ import math
 
 from numba import prange
 
-from .compiling import parallel_kernel
+from nerf_mini.kernels.compiling import parallel_kernel
 
 
 @parallel_kernel

@@ -8,7 +8,7 @@ over the samples before i (Sun et al. 2022).
 
 from numba import prange
 
-from .compiling import parallel_kernel
+from nerf_mini.kernels.compiling import parallel_kernel
 
 
 @parallel_kernel

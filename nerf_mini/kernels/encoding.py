@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange, types
 from numba.extending import overload
 
-from .compiling import fast_part, parallel_kernel, part
+from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
 
 # Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; on |r| <= 1/2 the remainder is below 1e-16, and below 1e-8
 # with the first few.

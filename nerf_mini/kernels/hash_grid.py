@@ -19,8 +19,8 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compiling import fast_part, parallel_kernel, part
-from .matmul import I32, I64
+from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
+from nerf_mini.kernels.matmul import I32, I64
 
 TILE = 128  # samples whose corners are known at once
 BLOCK = 1024  # samples that a thread takes through all levels

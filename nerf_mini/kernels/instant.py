@@ -8,8 +8,8 @@ colour layers start from that buffer.
 import numpy as np
 from numba import prange
 
-from .compiling import parallel_kernel, part
-from .layers import (
+from nerf_mini.kernels.compiling import parallel_kernel, part
+from nerf_mini.kernels.layers import (
     CHUNKS,
     TILE,
     fill_buffer,

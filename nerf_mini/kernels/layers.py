@@ -18,9 +18,9 @@ does not depend on the number of threads.
 
 import numpy as np
 
-from .compiling import fast_part, part
-from .matmul import ROWS, matmul, words
-from .operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
+from nerf_mini.kernels.compiling import fast_part, part
+from nerf_mini.kernels.matmul import ROWS, matmul, words
+from nerf_mini.kernels.operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
 
 TILE = 128  # samples
 CHUNKS = 16

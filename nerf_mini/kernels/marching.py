@@ -14,8 +14,8 @@ import math
 import numpy as np
 from numba import prange
 
-from .compiling import kernel, parallel_kernel, part
-from .layers import CHUNKS
+from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
+from nerf_mini.kernels.layers import CHUNKS
 
 BLOCK_BITS = 3
 BLOCK = 1 << BLOCK_BITS  # cells along the side of a block

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, overload
 
-from .compiling import part
+from nerf_mini.kernels.compiling import part
 
 COLUMNS = 32  # widths are padded to a multiple of this
 ROWS = 8  # row counts are padded to a multiple of this

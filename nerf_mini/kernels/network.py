@@ -6,9 +6,9 @@ Buffer 0 of the table of `layers` holds the encoded points, buffer 1 the encoded
 import numpy as np
 from numba import prange
 
-from .compiling import parallel_kernel, part
-from .encoding import encode_columns, encode_columns_backward
-from .layers import (
+from nerf_mini.kernels.compiling import parallel_kernel, part
+from nerf_mini.kernels.encoding import encode_columns, encode_columns_backward
+from nerf_mini.kernels.layers import (
     CHUNKS,
     TILE,
     fill_buffer,

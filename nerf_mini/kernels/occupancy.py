@@ -6,8 +6,8 @@ UNSEEN cells, which no camera sees, never count as occupied.
 
 import math
 
-from .compiling import kernel
-from .marching import BLOCK
+from nerf_mini.kernels.compiling import kernel
+from nerf_mini.kernels.marching import BLOCK
 
 UNSEEN = -1.0
 

@@ -10,8 +10,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .compiling import fast_part, part
-from .matmul import panel_columns
+from nerf_mini.kernels.compiling import fast_part, part
+from nerf_mini.kernels.matmul import panel_columns
 
 # Loops over slices, not over offsets: an index that is plainly not negative spares Numba the wrap-around test,
 # without which LLVM can vectorise.

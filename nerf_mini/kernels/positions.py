@@ -2,7 +2,7 @@
 
 from numba import prange
 
-from .compiling import kernel, parallel_kernel
+from nerf_mini.kernels.compiling import kernel, parallel_kernel
 
 _BLOCK = 4096
 

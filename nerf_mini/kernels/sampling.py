@@ -7,7 +7,7 @@ in [0, 1] falls in the bin k with C_k <= u W < C_{k+1}, and its sample is
 
 from numba import prange
 
-from .compiling import parallel_kernel, part
+from nerf_mini.kernels.compiling import parallel_kernel, part
 
 
 @part

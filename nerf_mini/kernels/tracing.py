@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numba import prange
 
-from .compiling import kernel, parallel_kernel, part
-from .marching import clip_ray, next_sample, ray_in_cells
+from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
+from nerf_mini.kernels.marching import clip_ray, next_sample, ray_in_cells
 
 # -- training ----------------------------------------------------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ..cameras import Intrinsics
-from ..config import Config
-from .base import Method
-from .batch import RayBatch, background_color, draw_batch
-from .nerf import NeRF, OccupancyNeRF
-from .occupancy import Instant
+from nerf_mini.cameras import Intrinsics
+from nerf_mini.config import Config
+from nerf_mini.methods.base import Method
+from nerf_mini.methods.batch import RayBatch, background_color, draw_batch
+from nerf_mini.methods.nerf import NeRF, OccupancyNeRF
+from nerf_mini.methods.occupancy import Instant
 
 
 def make_method(config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> Method:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..volume import Rendering
-from .batch import RayBatch
+from nerf_mini.methods.batch import RayBatch
+from nerf_mini.volume import Rendering
 
 
 class Method(ABC):

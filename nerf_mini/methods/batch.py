@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cameras import camera_rays
-from ..images import composite
-from ..scenes import Views
+from nerf_mini.cameras import camera_rays
+from nerf_mini.images import composite
+from nerf_mini.scenes import Views
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 
 from autodiff import tree, value_and_grad
-
-from ..cameras import Intrinsics
-from ..config import Config
-from ..fields import MLPField
-from ..ops import NetworkShape, distortion
-from ..samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
-from ..volume import Rendering, render
-from .base import Method
-from .batch import RayBatch
-from .occupancy import OccupancySampled
+from nerf_mini.cameras import Intrinsics
+from nerf_mini.config import Config
+from nerf_mini.fields import MLPField
+from nerf_mini.methods.base import Method
+from nerf_mini.methods.batch import RayBatch
+from nerf_mini.methods.occupancy import OccupancySampled
+from nerf_mini.ops import NetworkShape, distortion
+from nerf_mini.samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
+from nerf_mini.volume import Rendering, render
 
 KEPT_BYTES = 1 << 28  # at most, between a forward and a backward pass
 LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are worth a look in a picture

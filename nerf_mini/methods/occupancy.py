@@ -9,16 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from autodiff import value_and_grad
-
-from ..cameras import Intrinsics
-from ..config import Config
-from ..fields import InstantField
-from ..kernels import tracing
-from ..ops import GridShape, InstantShape, composite, distortion
-from ..samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
-from ..volume import Rendering
-from .base import Method
-from .batch import RayBatch
+from nerf_mini.cameras import Intrinsics
+from nerf_mini.config import Config
+from nerf_mini.fields import InstantField
+from nerf_mini.kernels import tracing
+from nerf_mini.methods.base import Method
+from nerf_mini.methods.batch import RayBatch
+from nerf_mini.ops import GridShape, InstantShape, composite, distortion
+from nerf_mini.samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
+from nerf_mini.volume import Rendering
 
 DEEPEST = -math.log(1e-4)  # optical depth behind which nothing is seen
 # Until these steps of a training rays are marched with steps so many times as long, and batches are so much smaller:

@@ -7,8 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from autodiff import define, fused
-
-from ..kernels import activations as kernels
+from nerf_mini.kernels import activations as kernels
 
 DensityActivation = Literal["relu", "softplus", "exp"]
 _KINDS = {"relu": kernels.RELU, "softplus": kernels.SOFTPLUS, "exp": kernels.EXP}

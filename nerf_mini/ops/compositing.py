@@ -3,8 +3,7 @@
 import numpy as np
 
 from autodiff import fused
-
-from ..kernels import compositing as kernels
+from nerf_mini.kernels import compositing as kernels
 
 
 def _reference(density, color, t, delta, starts, counts):

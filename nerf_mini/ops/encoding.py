@@ -3,8 +3,7 @@
 import numpy as np
 
 from autodiff import fused
-
-from ..kernels import encoding as kernels
+from nerf_mini.kernels import encoding as kernels
 
 
 def encoding_width(frequencies: int, identity: bool) -> int:

@@ -8,8 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from autodiff import fused, stop_gradient
-
-from ..kernels import hash_grid as kernels
+from nerf_mini.kernels import hash_grid as kernels
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from autodiff import fused
-
-from ..kernels import instant as kernels
-from .harmonics import HARMONICS
-from .plan import TILE, Plan, flat_parameters, word_dtype
+from nerf_mini.kernels import instant as kernels
+from nerf_mini.ops.harmonics import HARMONICS
+from nerf_mini.ops.plan import TILE, Plan, flat_parameters, word_dtype
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from autodiff import fused
-
-from ..kernels import network as kernels
-from .encoding import encode, encoding_width, scales_of
-from .plan import TILE, Plan, flat_parameters, word_dtype
+from nerf_mini.kernels import network as kernels
+from nerf_mini.ops.encoding import encode, encoding_width, scales_of
+from nerf_mini.ops.plan import TILE, Plan, flat_parameters, word_dtype
 
 
 @dataclass(frozen=True)

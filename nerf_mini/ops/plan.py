@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..kernels.layers import CHUNKS, TILE
-from ..kernels.matmul import BFLOAT16, COLUMNS, panel_columns
+from nerf_mini.kernels.layers import CHUNKS, TILE
+from nerf_mini.kernels.matmul import BFLOAT16, COLUMNS, panel_columns
 
 
 def padded(width: int) -> int:

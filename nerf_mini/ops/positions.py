@@ -3,8 +3,7 @@
 import numpy as np
 
 from autodiff import fused
-
-from ..kernels import positions as kernels
+from nerf_mini.kernels import positions as kernels
 
 
 def _reference(origins, directions, t, ray_index):

@@ -3,8 +3,7 @@
 import numpy as np
 
 from autodiff import fused, stop_gradient
-
-from ..kernels import sampling as kernels
+from nerf_mini.kernels import sampling as kernels
 
 
 def _bins(weights, u):

@@ -3,8 +3,7 @@
 import numpy as np
 
 from autodiff import stop_gradient
-
-from ..ops import sample_histogram
+from nerf_mini.ops import sample_histogram
 
 FLOOR = 1e-5  # added to every weight, so that an empty ray is sampled evenly
 

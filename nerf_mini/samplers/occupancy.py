@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..cameras import Intrinsics
-from ..kernels import marching, occupancy
-from .packing import RaySamples
+from nerf_mini.cameras import Intrinsics
+from nerf_mini.kernels import marching, occupancy
+from nerf_mini.samplers.packing import RaySamples
 
 # Every step looks at a share of the cells; more eagerly at first, when the field changes fastest.
 EAGER_STEPS, EAGER_SHARE, SHARE = 64, 16, 256

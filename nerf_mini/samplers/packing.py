@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import positions
+from nerf_mini.ops import positions
 
 
 @dataclass(frozen=True)
