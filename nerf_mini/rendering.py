@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.cameras import Intrinsics, image_rays
+from nerf_mini.geometry.cameras import Intrinsics, image_rays
 from nerf_mini.methods import background_color
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerf_mini.cameras import Intrinsics, image_rays, look_at, project
 from nerf_mini.errors import UserError
+from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at, project
 from nerf_mini.images import composite
 from nerf_mini.scenes import load_scene
 from nerf_mini.scenes.toy import SCENES, default_blobs, make_scene

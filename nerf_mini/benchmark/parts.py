@@ -11,7 +11,7 @@ from numba import get_num_threads, njit, prange, set_num_threads
 from autodiff import vjp
 from nerf_mini.benchmark.timing import interleaved, once
 from nerf_mini.benchmark.workloads import FAR, NEAR, OwnStep, Precision, Workload, multiplications, network_shape
-from nerf_mini.cameras import Intrinsics, look_at
+from nerf_mini.geometry.cameras import Intrinsics, look_at
 from nerf_mini.kernels.matmul import matmul
 from nerf_mini.ops import activate, composite, encode, network, parameter_shapes, sample_histogram
 from nerf_mini.optimiser import adam_init, adam_update

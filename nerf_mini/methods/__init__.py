@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nerf_mini.cameras import Intrinsics
 from nerf_mini.config import Config
+from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.methods.base import Method
 from nerf_mini.methods.batch import RayBatch, background_color, draw_batch
 from nerf_mini.methods.nerf import NeRF, OccupancyNeRF

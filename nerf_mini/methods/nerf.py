@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from autodiff import tree, value_and_grad
-from nerf_mini.cameras import Intrinsics
 from nerf_mini.config import Config
 from nerf_mini.fields import MLPField
+from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.methods.base import Method
 from nerf_mini.methods.batch import RayBatch
 from nerf_mini.methods.occupancy import OccupancySampled

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from autodiff import value_and_grad
-from nerf_mini.cameras import Intrinsics
 from nerf_mini.config import Config
 from nerf_mini.fields import InstantField
+from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.kernels import tracing
 from nerf_mini.methods.base import Method
 from nerf_mini.methods.batch import RayBatch

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nerf_mini.cameras import Intrinsics
+from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.kernels import marching, occupancy
 from nerf_mini.samplers.packing import RaySamples
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.cameras import Intrinsics
+from nerf_mini.geometry.cameras import Intrinsics
 
 SPLITS = ("train", "val", "test")
 

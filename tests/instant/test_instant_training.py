@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from autodiff import check_grads, value_and_grad
-from nerf_mini.cameras import image_rays
 from nerf_mini.checkpoint import checkpoint_files
 from nerf_mini.cli import main, parse_train
 from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_run
 from nerf_mini.fields import InstantField
+from nerf_mini.geometry.cameras import image_rays
 from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.methods import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
@@ -90,7 +90,7 @@ def test_a_view_is_what_the_differentiable_formula_gives(tmp_path, blobs, tiny):
     train(training)
     method, parameters = training.method, training.state.parameters
     views = training.scene.splits["test"]
-    from nerf_mini.cameras import image_rays
+    from nerf_mini.geometry.cameras import image_rays
 
     origins, directions = image_rays(views.intrinsics, views.poses[0])
     white = np.ones((len(origins), 3), np.float32)

@@ -4,8 +4,8 @@ import numba
 import numpy as np
 import pytest
 
-from nerf_mini.cameras import Intrinsics, look_at
 from nerf_mini.config import Config, InstantConfig
+from nerf_mini.geometry.cameras import Intrinsics, look_at
 from nerf_mini.kernels import marching
 from nerf_mini.methods import Instant
 from nerf_mini.samplers.occupancy import Cube, OccupancyGrid, cube_of_cameras, pixels_across

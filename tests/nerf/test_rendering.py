@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff import check_grads, grad, jacobian
-from nerf_mini.cameras import Intrinsics, image_rays, look_at
+from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at
 from nerf_mini.ops import composite, distortion, positions
 from nerf_mini.samplers import RaySamples, pack, stratified_samples
 from nerf_mini.scenes.toy import default_blobs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nerf_mini.cameras import Intrinsics, image_rays
+from nerf_mini.geometry.cameras import Intrinsics, image_rays
 from nerf_mini.images import to_uint8
 
 _NODES = 8  # Gauss-Legendre nodes per panel

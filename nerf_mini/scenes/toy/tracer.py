@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from nerf_mini.cameras import Intrinsics, camera_rays
+from nerf_mini.geometry.cameras import Intrinsics, camera_rays
 from nerf_mini.images import to_uint8
 from nerf_mini.scenes.toy.primitives import Shape, Vector
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nerf_mini.cameras import look_at
+from nerf_mini.geometry.cameras import look_at
 
 _WORLD_UP = np.array([0.0, 0.0, 1.0])
 

@@ -1,0 +1,1 @@
+"""Cameras, and where they stand: poses, rays and paths."""
