@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.files import write_atomically
+from nerf_mini.io.files import write_atomically
 from nerf_mini.optimiser import AdamState
 
 KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out corrupt

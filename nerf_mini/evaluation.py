@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.files import write_json
-from nerf_mini.images import composite
+from nerf_mini.io.files import write_json
+from nerf_mini.io.images import composite
 from nerf_mini.metrics import psnr, ssim
 from nerf_mini.rendering import render_image
 from nerf_mini.run import Run

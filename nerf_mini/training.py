@@ -19,7 +19,7 @@ from nerf_mini.checkpoint import Checkpoint, checkpoint_files, save
 from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_views, spread_indices, target_image
-from nerf_mini.images import write_image
+from nerf_mini.io.images import write_image
 from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.methods import draw_batch
 from nerf_mini.metrics import mse_to_psnr

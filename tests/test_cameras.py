@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nerf_mini.geometry.cameras import Intrinsics, camera_rays, image_rays, look_at, project
 from nerf_mini.geometry.paths import orbit, orbit_like, spiral, spiral_like
-from nerf_mini.images import downscale
+from nerf_mini.io.images import downscale
 
 coordinate = st.floats(-5.0, 5.0)
 point = st.tuples(coordinate, coordinate, coordinate).map(np.array)

@@ -14,7 +14,7 @@ from PIL import Image
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import look_at
 from nerf_mini.geometry.paths import orbit
-from nerf_mini.images import composite, downscale, read_image, to_uint8, write_image
+from nerf_mini.io.images import composite, downscale, read_image, to_uint8, write_image
 from nerf_mini.scenes import load_scene
 
 HEIGHT, WIDTH, ANGLE = 6, 8, 0.7

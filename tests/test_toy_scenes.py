@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at, project
-from nerf_mini.images import composite
+from nerf_mini.io.images import composite
 from nerf_mini.scenes import load_scene
 from nerf_mini.scenes.toy import SCENES, default_blobs, make_scene
 from nerf_mini.scenes.toy.making import RADIUS, hemisphere_poses

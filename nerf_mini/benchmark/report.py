@@ -21,7 +21,7 @@ from nerf_mini.benchmark.parts import (
 )
 from nerf_mini.benchmark.timing import REST, interleaved
 from nerf_mini.benchmark.workloads import PRECISIONS, WORKLOADS, OwnStep, Precision, Workload
-from nerf_mini.files import write_json
+from nerf_mini.io.files import write_json
 
 Say = Callable[[str], None]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nerf_mini.geometry.cameras import camera_rays
-from nerf_mini.images import composite
+from nerf_mini.io.images import composite
 from nerf_mini.scenes import Views
 
 

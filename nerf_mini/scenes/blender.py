@@ -13,7 +13,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.images import downscale, read_image
+from nerf_mini.io.images import downscale, read_image
 from nerf_mini.scenes.reader import Reader, Request, checked_pose
 from nerf_mini.scenes.scene import SPLITS, Scene, Views
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.images import downscale, to_uint8
+from nerf_mini.io.images import downscale, to_uint8
 from nerf_mini.scenes.reader import Reader, Request, checked_pose
 from nerf_mini.scenes.scene import Scene, Views
 

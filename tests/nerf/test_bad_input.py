@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import nerf_mini.files as files
+import nerf_mini.io.files as files
 import nerf_mini.training as training_module
 from nerf_mini.checkpoint import checkpoint_files, load
 from nerf_mini.cli import main

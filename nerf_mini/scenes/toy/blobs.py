@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nerf_mini.geometry.cameras import Intrinsics, image_rays
-from nerf_mini.images import to_uint8
+from nerf_mini.io.images import to_uint8
 
 _NODES = 8  # Gauss-Legendre nodes per panel
 _RAYS = 1024  # at a time, so that a panel's (rays, nodes, blobs) arrays stay in cache

@@ -12,7 +12,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics, look_at
-from nerf_mini.images import write_image
+from nerf_mini.io.images import write_image
 from nerf_mini.scenes.scene import SPLITS
 from nerf_mini.scenes.toy.blobs import default_blobs, render_blobs
 from nerf_mini.scenes.toy.surfaces import lattice, shapes

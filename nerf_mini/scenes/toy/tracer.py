@@ -1,7 +1,7 @@
 """A small ray tracer: surfaces under a sun with a soft edge, skylight with contact shadows, highlights.
 
 Light is computed in linear units and encoded for display per ray, before rays are averaged into pixels: the averaged
-values then composite as stored values do (nerf_mini.images.composite).
+values then composite as stored values do (nerf_mini.io.images.composite).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from nerf_mini.geometry.cameras import Intrinsics, camera_rays
-from nerf_mini.images import to_uint8
+from nerf_mini.io.images import to_uint8
 from nerf_mini.scenes.toy.primitives import Shape, Vector
 
 Texture = Callable[[np.ndarray], np.ndarray]  # points (N, 3) -> linear reflectance (N, 3) or (3,)
