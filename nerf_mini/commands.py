@@ -154,7 +154,7 @@ def render_command(arguments: RenderArguments) -> None:
 
 def scene_command(arguments: SceneArguments) -> None:
     """nerf-mini scene."""
-    from nerf_mini.scenes.toy import make_scene
+    from nerf_mini.scenes.synthetic import make_scene
 
     with tqdm(unit="view", desc="ray tracing", disable=not sys.stderr.isatty()) as bar:
 

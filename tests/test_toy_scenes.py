@@ -12,12 +12,12 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at, project
 from nerf_mini.io.images import composite
 from nerf_mini.scenes import load_scene
-from nerf_mini.scenes.toy import SCENES, default_blobs, make_scene
-from nerf_mini.scenes.toy.making import RADIUS, hemisphere_poses
-from nerf_mini.scenes.toy.primitives import Box, Capsule, Cone, Sphere
-from nerf_mini.scenes.toy.surfaces import lattice, shapes
-from nerf_mini.scenes.toy.textures import bands, checker, gradient, solid
-from nerf_mini.scenes.toy.tracer import Lighting, Surface, SurfaceScene, render_surfaces
+from nerf_mini.scenes.synthetic import SCENES, default_blobs, make_scene
+from nerf_mini.scenes.synthetic.making import RADIUS, hemisphere_poses
+from nerf_mini.scenes.synthetic.primitives import Box, Capsule, Cone, Sphere
+from nerf_mini.scenes.synthetic.surfaces import lattice, shapes
+from nerf_mini.scenes.synthetic.textures import bands, checker, gradient, solid
+from nerf_mini.scenes.synthetic.tracer import Lighting, Surface, SurfaceScene, render_surfaces
 
 CAMERA = Intrinsics.from_field_of_view(40, 40, 0.69)
 NOON = Lighting(sun_direction=(0.0, 0.0, 1.0), sun=(0.6, 0.6, 0.6), sky=(0.2, 0.2, 0.2), ground=(0.2, 0.2, 0.2))

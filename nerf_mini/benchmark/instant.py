@@ -18,7 +18,7 @@ from nerf_mini.methods import Instant, draw_batch
 from nerf_mini.methods.occupancy import ROOM
 from nerf_mini.ops import activate, composite, hash_grid, instant_network, spherical_harmonics
 from nerf_mini.optimiser import adam_init, adam_update
-from nerf_mini.scenes.toy import make_scene
+from nerf_mini.scenes.synthetic import make_scene
 from nerf_mini.training import Training, start, train, train_step
 
 WARM_UP = 400  # steps, until the occupancy grid is that of the later training

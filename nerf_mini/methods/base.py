@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.methods.batch import RayBatch
+from nerf_mini.scenes.batches import RayBatch
 from nerf_mini.volume import Rendering
 
 

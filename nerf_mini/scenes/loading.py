@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nerf_mini.errors import UserError
-from nerf_mini.scenes import blender, tiny_nerf
-from nerf_mini.scenes.reader import Reader, Request
+from nerf_mini.scenes.readers import blender, tiny_nerf
+from nerf_mini.scenes.readers.base import Reader, Request
 from nerf_mini.scenes.scene import SPLITS, Scene
 
 # The first that recognises a path reads it. A new format is a module with a READER, and one name here.

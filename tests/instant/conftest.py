@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nerf_mini.config import Config, InstantConfig, OccupancyConfig, OptimiserConfig, TrainingConfig
-from nerf_mini.scenes.toy import make_scene
+from nerf_mini.scenes.synthetic import make_scene
 
 TINY = Config(
     method="instant",

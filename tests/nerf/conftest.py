@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nerf_mini.config import Config, NetworkConfig, OptimiserConfig, SamplingConfig, TrainingConfig
-from nerf_mini.scenes.toy import make_scene
+from nerf_mini.scenes.synthetic import make_scene
 
 TINY = Config(
     network=NetworkConfig(depth=2, width=16, position_frequencies=3, direction_frequencies=1),

@@ -14,7 +14,7 @@ from autodiff import check_grads, grad, jacobian
 from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at
 from nerf_mini.ops import composite, distortion, positions
 from nerf_mini.samplers import RaySamples, pack, stratified_samples
-from nerf_mini.scenes.toy import default_blobs
+from nerf_mini.scenes.synthetic import default_blobs
 from nerf_mini.volume import render
 
 # Three rays of one, no and four samples.

@@ -13,7 +13,7 @@ import numpy as np
 
 from nerf_mini.geometry.cameras import Intrinsics, camera_rays
 from nerf_mini.io.images import to_uint8
-from nerf_mini.scenes.toy.primitives import Shape, Vector
+from nerf_mini.scenes.synthetic.primitives import Shape, Vector
 
 Texture = Callable[[np.ndarray], np.ndarray]  # points (N, 3) -> linear reflectance (N, 3) or (3,)
 

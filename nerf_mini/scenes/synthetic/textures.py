@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nerf_mini.scenes.toy.tracer import DISPLAY_GAMMA, Texture
+from nerf_mini.scenes.synthetic.tracer import DISPLAY_GAMMA, Texture
 
 
 def _linear(color: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.io.images import downscale, to_uint8
-from nerf_mini.scenes.reader import Reader, Request, checked_pose
+from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
 from nerf_mini.scenes.scene import Scene, Views
 
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0

@@ -14,9 +14,9 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics, look_at
 from nerf_mini.io.images import write_image
 from nerf_mini.scenes.scene import SPLITS
-from nerf_mini.scenes.toy.blobs import default_blobs, render_blobs
-from nerf_mini.scenes.toy.surfaces import lattice, shapes
-from nerf_mini.scenes.toy.tracer import render_surfaces
+from nerf_mini.scenes.synthetic.blobs import default_blobs, render_blobs
+from nerf_mini.scenes.synthetic.surfaces import lattice, shapes
+from nerf_mini.scenes.synthetic.tracer import render_surfaces
 
 RADIUS, NEAR, FAR = 4.0, 2.0, 6.0
 CAMERA_ANGLE_X = 0.69

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from nerf_mini.scenes.toy.primitives import Box, Capsule, Cone, Sphere, Vector
-from nerf_mini.scenes.toy.textures import bands, checker, gradient, solid
-from nerf_mini.scenes.toy.tracer import Lighting, Surface, SurfaceScene
+from nerf_mini.scenes.synthetic.primitives import Box, Capsule, Cone, Sphere, Vector
+from nerf_mini.scenes.synthetic.textures import bands, checker, gradient, solid
+from nerf_mini.scenes.synthetic.tracer import Lighting, Surface, SurfaceScene
 
 _DAYLIGHT = Lighting(
     sun_direction=(0.55, 0.35, 0.85),
