@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nerf_mini.metrics import mse_to_psnr, psnr, ssim
+from nerf_mini.rendering.metrics import mse_to_psnr, psnr, ssim
 
 
 def _ssim_by_definition(x: np.ndarray, y: np.ndarray) -> float:

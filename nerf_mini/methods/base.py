@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nerf_mini.rendering.volume import Rendering
 from nerf_mini.scenes.batches import RayBatch
-from nerf_mini.volume import Rendering
 
 
 class Method(ABC):

@@ -19,9 +19,9 @@ from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.methods.base import Method
 from nerf_mini.methods.occupancy import OccupancySampled
 from nerf_mini.ops import NetworkShape, distortion
+from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
 from nerf_mini.scenes.batches import RayBatch
-from nerf_mini.volume import Rendering, render
 
 KEPT_BYTES = 1 << 28  # at most, between a forward and a backward pass
 LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are worth a look in a picture

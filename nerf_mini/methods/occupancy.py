@@ -15,9 +15,9 @@ from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.kernels import tracing
 from nerf_mini.methods.base import Method
 from nerf_mini.ops import GridShape, InstantShape, composite, distortion
+from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from nerf_mini.scenes.batches import RayBatch
-from nerf_mini.volume import Rendering
 
 DEEPEST = -math.log(1e-4)  # optical depth behind which nothing is seen
 # Until these steps of a training rays are marched with steps so many times as long, and batches are so much smaller:

@@ -21,11 +21,11 @@ from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.methods import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
 from nerf_mini.optimiser import adam_init, adam_update
-from nerf_mini.rendering import render_image
+from nerf_mini.rendering.images import render_image
+from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.run import open_run
 from nerf_mini.samplers.occupancy import OccupancyGrid
 from nerf_mini.training import Progress, final_evaluation, memory_needed, resume, start, train
-from nerf_mini.volume import Rendering, render
 
 
 def longer(config, steps, **settings):

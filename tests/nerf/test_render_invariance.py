@@ -6,13 +6,13 @@ import numba
 import numpy as np
 import pytest
 
-import nerf_mini.rendering as rendering
+import nerf_mini.rendering.images as rendering
 from nerf_mini.cli import main
 from nerf_mini.config import SamplingConfig
 from nerf_mini.geometry.cameras import Intrinsics, camera_rays
 from nerf_mini.io.images import read_image
 from nerf_mini.methods import NeRF
-from nerf_mini.rendering import RenderedImage, depth_picture, render_image
+from nerf_mini.rendering.images import RenderedImage, depth_picture, render_image
 from nerf_mini.run import open_run
 
 

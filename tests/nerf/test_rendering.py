@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from autodiff import check_grads, grad, jacobian
 from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at
 from nerf_mini.ops import composite, distortion, positions
+from nerf_mini.rendering.volume import render
 from nerf_mini.samplers import RaySamples, pack, stratified_samples
 from nerf_mini.scenes.synthetic import default_blobs
-from nerf_mini.volume import render
 
 # Three rays of one, no and four samples.
 STARTS, COUNTS, RAY = np.array([0, 1, 1]), np.array([1, 0, 4]), np.array([0, 2, 2, 2, 2])
