@@ -23,7 +23,7 @@ from nerf_mini.config import Config, from_dict, to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.io.files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
-from nerf_mini.methods import Method, make_method
+from nerf_mini.models import Method, make_method
 from nerf_mini.optimiser import adam_init
 from nerf_mini.scenes import Scene, load_scene
 

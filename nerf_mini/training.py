@@ -21,7 +21,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_views, spread_indices, target_image
 from nerf_mini.io.images import write_image
 from nerf_mini.kernels.matmul import BFLOAT16
-from nerf_mini.methods import draw_batch
+from nerf_mini.models import draw_batch
 from nerf_mini.optimiser import adam_update, learning_rate
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.metrics import mse_to_psnr

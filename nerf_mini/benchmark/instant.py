@@ -14,8 +14,8 @@ from nerf_mini.benchmark.parts import Part
 from nerf_mini.benchmark.workloads import Precision
 from nerf_mini.config import PRESETS
 from nerf_mini.fields import InstantField
-from nerf_mini.methods import Instant, draw_batch
-from nerf_mini.methods.occupancy import ROOM
+from nerf_mini.models import Instant, draw_batch
+from nerf_mini.models.instant import ROOM
 from nerf_mini.ops import activate, composite, hash_grid, instant_network, spherical_harmonics
 from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.scenes.synthetic import make_scene

@@ -9,7 +9,7 @@ import numpy as np
 
 from nerf_mini.config import PRESETS, Config, SamplingConfig
 from nerf_mini.kernels.matmul import BFLOAT16
-from nerf_mini.methods import NeRF, RayBatch
+from nerf_mini.models import NeRF, RayBatch
 from nerf_mini.ops import NetworkShape, parameter_shapes
 from nerf_mini.optimiser import adam_init, adam_update
 

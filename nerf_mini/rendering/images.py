@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.geometry.cameras import Intrinsics, image_rays
-from nerf_mini.methods import background_color
+from nerf_mini.models import background_color
 
 
 @dataclass(frozen=True)

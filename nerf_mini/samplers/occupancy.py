@@ -9,7 +9,7 @@ import numpy as np
 
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.kernels import marching, occupancy
-from nerf_mini.samplers.packing import RaySamples
+from nerf_mini.samplers.samples import RaySamples
 
 # Every step looks at a share of the cells; more eagerly at first, when the field changes fastest.
 EAGER_STEPS, EAGER_SHARE, SHARE = 64, 16, 256

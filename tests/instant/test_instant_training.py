@@ -18,7 +18,7 @@ from nerf_mini.evaluation import evaluate_run
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import image_rays
 from nerf_mini.kernels.matmul import BFLOAT16
-from nerf_mini.methods import OccupancyNeRF, draw_batch
+from nerf_mini.models import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
 from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.rendering.images import render_image

@@ -7,7 +7,7 @@ import pytest
 from nerf_mini.config import Config, InstantConfig
 from nerf_mini.geometry.cameras import Intrinsics, look_at
 from nerf_mini.kernels import marching
-from nerf_mini.methods import Instant
+from nerf_mini.models import Instant
 from nerf_mini.samplers.occupancy import Cube, OccupancyGrid, cube_of_cameras, pixels_across
 
 CUBE = Cube((-1.5, -1.0, 0.0), 3.0)

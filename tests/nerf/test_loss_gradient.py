@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-import nerf_mini.methods.nerf as nerf_module
+import nerf_mini.models.nerf as nerf_module
 from autodiff import FUSED, tree
-from nerf_mini.methods import NeRF, RayBatch
+from nerf_mini.models import NeRF, RayBatch
 
 NEAR, FAR, STEP = 2.0, 6.0, 2e-7  # a step so small that hardly any unit passes its kink on the way
 

@@ -11,7 +11,7 @@ from nerf_mini.cli import main
 from nerf_mini.config import SamplingConfig
 from nerf_mini.geometry.cameras import Intrinsics, camera_rays
 from nerf_mini.io.images import read_image
-from nerf_mini.methods import NeRF
+from nerf_mini.models import NeRF
 from nerf_mini.rendering.images import RenderedImage, depth_picture, render_image
 from nerf_mini.run import open_run
 

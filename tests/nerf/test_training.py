@@ -22,7 +22,7 @@ from nerf_mini.cli import main
 from nerf_mini.config import to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.io.images import read_image
-from nerf_mini.methods import draw_batch
+from nerf_mini.models import draw_batch
 from nerf_mini.run import open_run
 from nerf_mini.training import Progress, final_evaluation, resume, start, train, train_step
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from nerf_mini.config import Config
 from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.methods.base import Method
-from nerf_mini.methods.nerf import NeRF, OccupancyNeRF
-from nerf_mini.methods.occupancy import Instant
+from nerf_mini.models.base import Method
+from nerf_mini.models.instant import Instant
+from nerf_mini.models.nerf import NeRF, OccupancyNeRF
 from nerf_mini.scenes.batches import RayBatch, background_color, draw_batch
 
 

@@ -13,7 +13,7 @@ from nerf_mini.config import Config
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.kernels import tracing
-from nerf_mini.methods.base import Method
+from nerf_mini.models.base import Method
 from nerf_mini.ops import GridShape, InstantShape, composite, distortion
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across

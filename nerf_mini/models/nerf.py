@@ -16,8 +16,8 @@ from autodiff import tree, value_and_grad
 from nerf_mini.config import Config
 from nerf_mini.fields import MLPField
 from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.methods.base import Method
-from nerf_mini.methods.occupancy import OccupancySampled
+from nerf_mini.models.base import Method
+from nerf_mini.models.instant import OccupancySampled
 from nerf_mini.ops import NetworkShape, distortion
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
