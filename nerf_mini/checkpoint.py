@@ -12,7 +12,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.io.files import write_atomically
-from nerf_mini.optimiser import AdamState
+from nerf_mini.training.optimiser import AdamState
 
 KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out corrupt
 

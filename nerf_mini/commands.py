@@ -14,7 +14,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.evaluation import evaluate_run
 from nerf_mini.novel_views import render_views
 from nerf_mini.run import open_run
-from nerf_mini.training import Progress, Training, final_evaluation, memory_needed, resume, start, train
+from nerf_mini.training.loop import Progress, Training, final_evaluation, memory_needed, resume, start, train
 
 if TYPE_CHECKING:
     from nerf_mini.cli import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments

@@ -24,8 +24,8 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.io.files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
 from nerf_mini.models import Method, make_method
-from nerf_mini.optimiser import adam_init
 from nerf_mini.scenes import Scene, load_scene
+from nerf_mini.training.optimiser import adam_init
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from nerf_mini.fields import InstantField
 from nerf_mini.models import Instant, draw_batch
 from nerf_mini.models.instant import ROOM
 from nerf_mini.ops import activate, composite, hash_grid, instant_network, spherical_harmonics
-from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.scenes.synthetic import make_scene
-from nerf_mini.training import Training, start, train, train_step
+from nerf_mini.training.loop import Training, start, train, train_step
+from nerf_mini.training.optimiser import adam_init, adam_update
 
 WARM_UP = 400  # steps, until the occupancy grid is that of the later training
 SCENE, SIZE, VIEWS = "shapes", 64, 30

@@ -14,9 +14,9 @@ from nerf_mini.benchmark.workloads import FAR, NEAR, OwnStep, Precision, Workloa
 from nerf_mini.geometry.cameras import Intrinsics, look_at
 from nerf_mini.kernels.matmul import matmul
 from nerf_mini.ops import activate, composite, encode, network, parameter_shapes, sample_histogram
-from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.rendering.images import render_image
 from nerf_mini.samplers import fine_samples, pack, stratified_samples
+from nerf_mini.training.optimiser import adam_init, adam_update
 
 
 @dataclass(frozen=True)

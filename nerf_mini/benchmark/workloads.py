@@ -11,7 +11,7 @@ from nerf_mini.config import PRESETS, Config, SamplingConfig
 from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import NeRF, RayBatch
 from nerf_mini.ops import NetworkShape, parameter_shapes
-from nerf_mini.optimiser import adam_init, adam_update
+from nerf_mini.training.optimiser import adam_init, adam_update
 
 NEAR, FAR = 2.0, 6.0
 Precision = Literal["float32", "bfloat16"]

@@ -34,7 +34,7 @@ def blobs(tmp_path_factory) -> Path:
 @pytest.fixture
 def painted(blobs):
     """A function that starts a training of the scene with its training pictures replaced."""
-    from nerf_mini.training import start
+    from nerf_mini.training.loop import start
 
     def make(path, config, images=None, views=None):
         training = start(blobs, path, config)

@@ -20,12 +20,12 @@ from nerf_mini.geometry.cameras import image_rays
 from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
-from nerf_mini.optimiser import adam_init, adam_update
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.run import open_run
 from nerf_mini.samplers.occupancy import OccupancyGrid
-from nerf_mini.training import Progress, final_evaluation, memory_needed, resume, start, train
+from nerf_mini.training.loop import Progress, final_evaluation, memory_needed, resume, start, train
+from nerf_mini.training.optimiser import adam_init, adam_update
 
 
 def longer(config, steps, **settings):
@@ -116,7 +116,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 def test_pictures_of_one_colour_train_without_error(tmp_path, tiny, painted, picture, monkeypatch):
-    monkeypatch.setattr("nerf_mini.training.COLLAPSE_AFTER", 20)
+    monkeypatch.setattr("nerf_mini.training.loop.COLLAPSE_AFTER", 20)
     assert train(painted(tmp_path / "run", longer(tiny, 120), images=picture)) == "steps"
 
 
@@ -333,7 +333,7 @@ def test_a_run_keeps_the_precision_it_began_with(tmp_path, blobs, tiny):
 
 
 def test_a_precision_that_the_cpu_lacks_is_refused(tmp_path, blobs, tiny, monkeypatch):
-    monkeypatch.setattr("nerf_mini.training.BFLOAT16", False)
+    monkeypatch.setattr("nerf_mini.training.loop.BFLOAT16", False)
     with pytest.raises(UserError, match="no instructions for it"):
         start(blobs, tmp_path / "run", dataclasses.replace(tiny, precision="bfloat16"))
     assert not (tmp_path / "run").exists()

@@ -70,7 +70,7 @@ def own_blobs(blobs, tmp_path) -> Path:
 
 
 def trained_run(path: Path, scene: Path, config: Config) -> Path:
-    from nerf_mini.training import start, train
+    from nerf_mini.training.loop import start, train
 
     train(start(scene, path, config))
     return path

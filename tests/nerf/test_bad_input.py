@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nerf_mini.io.files as files
-import nerf_mini.training as training_module
+import nerf_mini.training.loop as training_module
 from nerf_mini.checkpoint import checkpoint_files, load
 from nerf_mini.cli import main
 from nerf_mini.errors import UserError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nerf_mini.config import OptimiserConfig
-from nerf_mini.optimiser import adam_init, adam_update, learning_rate
+from nerf_mini.training.optimiser import adam_init, adam_update, learning_rate
 
 SCHEDULE = OptimiserConfig(learning_rate=5e-4, final_rate=5e-6, decay_steps=1000)
 

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 
-import nerf_mini.training as training_module
+import nerf_mini.training.loop as training_module
 from autodiff import tree
 from nerf_mini.checkpoint import checkpoint_files, load
 from nerf_mini.cli import main
@@ -24,7 +24,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.io.images import read_image
 from nerf_mini.models import draw_batch
 from nerf_mini.run import open_run
-from nerf_mini.training import Progress, final_evaluation, resume, start, train, train_step
+from nerf_mini.training.loop import Progress, final_evaluation, resume, start, train, train_step
 
 
 def arrays(path):
@@ -147,7 +147,7 @@ KILLED = """
     import json, os, signal, sys
     from pathlib import Path
     from nerf_mini.config import from_dict
-    from nerf_mini.training import Progress, start, train
+    from nerf_mini.training.loop import Progress, start, train
 
     scene, output, config = sys.argv[1:]
     training = start(Path(scene), Path(output), from_dict(json.loads(config), "test"))

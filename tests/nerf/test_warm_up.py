@@ -22,7 +22,7 @@ def test_a_training_step_needs_no_other_version_of_these_kernels(method, precisi
         from pathlib import Path
         from nerf_mini.config import PRESETS
         from nerf_mini.kernels import activations, compositing, hash_grid, instant, network
-        from nerf_mini.training import start, train_step
+        from nerf_mini.training.loop import start, train_step
         from nerf_mini.warm_up import backward_kernels, forward_kernels
 
         data, output, method, precision = sys.argv[1:]
@@ -56,7 +56,7 @@ def test_with_an_empty_cache_the_helper_compiles_and_the_training_waits(blobs, t
         from nerf_mini.kernels.activations import activate_backward
         from nerf_mini.kernels.compositing import composite_backward
         from nerf_mini.kernels.network import network_backward
-        from nerf_mini.training import start, train
+        from nerf_mini.training.loop import start, train
 
         config = PRESETS["small"]
         config = replace(config, precision="float32", training=replace(config.training, max_steps=1))

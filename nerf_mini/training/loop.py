@@ -22,11 +22,11 @@ from nerf_mini.evaluation import evaluate_views, spread_indices, target_image
 from nerf_mini.io.images import write_image
 from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import draw_batch
-from nerf_mini.optimiser import adam_update, learning_rate
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
 from nerf_mini.scenes import Scene
+from nerf_mini.training.optimiser import adam_update, learning_rate
 from nerf_mini.warm_up import warm_up
 
 PROCESS_BYTES, SAMPLE_BYTES = 220 << 20, 320  # measured, see `memory_needed`
