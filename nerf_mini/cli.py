@@ -115,7 +115,7 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
         raise UserError(f"--preset {parsed.preset} is one of the method {of_preset}, not of {parsed.config.method}.")
     unlimited = parsed.max_seconds is not None
     if parsed.resume:
-        from nerf_mini.run import open_run
+        from nerf_mini.runs.folder import open_run
 
         config = open_run(_folder_to_resume(parsed, method)).config
         unlimited = config.training.max_steps is None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from nerf_mini.errors import UserError
-from nerf_mini.evaluation import evaluate_run
-from nerf_mini.novel_views import render_views
-from nerf_mini.run import open_run
+from nerf_mini.outputs.novel_views import render_views
+from nerf_mini.runs.evaluation import evaluate_run
+from nerf_mini.runs.folder import open_run
 from nerf_mini.training.loop import Progress, Training, final_evaluation, memory_needed, resume, start, train
 
 if TYPE_CHECKING:

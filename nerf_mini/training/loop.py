@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from autodiff import tree
-from nerf_mini.checkpoint import Checkpoint, checkpoint_files, save
 from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError
-from nerf_mini.evaluation import evaluate_views, spread_indices, target_image
 from nerf_mini.io.images import write_image
 from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import draw_batch
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
-from nerf_mini.run import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
+from nerf_mini.runs.checkpoint import Checkpoint, checkpoint_files, save
+from nerf_mini.runs.evaluation import evaluate_views, spread_indices, target_image
+from nerf_mini.runs.folder import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
 from nerf_mini.scenes import Scene
 from nerf_mini.training.optimiser import adam_update, learning_rate
 from nerf_mini.warm_up import warm_up

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from autodiff import check_grads, value_and_grad
-from nerf_mini.checkpoint import checkpoint_files
 from nerf_mini.cli import main, parse_train
 from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
-from nerf_mini.evaluation import evaluate_run
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import image_rays
 from nerf_mini.kernels.matmul import BFLOAT16
@@ -22,7 +20,9 @@ from nerf_mini.models import OccupancyNeRF, draw_batch
 from nerf_mini.ops import GridShape, InstantShape, truncated_exp
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.volume import Rendering, render
-from nerf_mini.run import open_run
+from nerf_mini.runs.checkpoint import checkpoint_files
+from nerf_mini.runs.evaluation import evaluate_run
+from nerf_mini.runs.folder import open_run
 from nerf_mini.samplers.occupancy import OccupancyGrid
 from nerf_mini.training.loop import Progress, final_evaluation, memory_needed, resume, start, train
 from nerf_mini.training.optimiser import adam_init, adam_update

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import nerf_mini.io.files as files
 import nerf_mini.training.loop as training_module
-from nerf_mini.checkpoint import checkpoint_files, load
 from nerf_mini.cli import main
 from nerf_mini.errors import UserError
-from nerf_mini.run import open_run
+from nerf_mini.runs.checkpoint import checkpoint_files, load
+from nerf_mini.runs.folder import open_run
 
 
 def listing(folder: Path) -> dict[str, bytes | None]:

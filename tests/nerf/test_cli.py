@@ -15,10 +15,10 @@ import nerf_mini.cli as cli
 from nerf_mini import __version__
 from nerf_mini.cli import VERBS, main, parse_train
 from nerf_mini.config import PRESETS
-from nerf_mini.evaluation import target_image
 from nerf_mini.io.images import read_image, to_uint8
 from nerf_mini.rendering.images import render_image
-from nerf_mini.run import open_run
+from nerf_mini.runs.evaluation import target_image
+from nerf_mini.runs.folder import open_run
 from nerf_mini.scenes import load_scene
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from nerf_mini.geometry.cameras import Intrinsics, camera_rays
 from nerf_mini.io.images import read_image
 from nerf_mini.models import NeRF
 from nerf_mini.rendering.images import RenderedImage, depth_picture, render_image
-from nerf_mini.run import open_run
+from nerf_mini.runs.folder import open_run
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,13 @@ import pytest
 
 import nerf_mini.training.loop as training_module
 from autodiff import tree
-from nerf_mini.checkpoint import checkpoint_files, load
 from nerf_mini.cli import main
 from nerf_mini.config import to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.io.images import read_image
 from nerf_mini.models import draw_batch
-from nerf_mini.run import open_run
+from nerf_mini.runs.checkpoint import checkpoint_files, load
+from nerf_mini.runs.folder import open_run
 from nerf_mini.training.loop import Progress, final_evaluation, resume, start, train, train_step
 
 

@@ -14,7 +14,7 @@ from nerf_mini.io.files import write_json
 from nerf_mini.io.images import composite
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.metrics import psnr, ssim
-from nerf_mini.run import Run
+from nerf_mini.runs.folder import Run
 from nerf_mini.scenes import Views
 
 

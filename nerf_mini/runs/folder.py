@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini import __version__
-from nerf_mini.checkpoint import Checkpoint, load_latest, save
+from nerf_mini.runs.checkpoint import Checkpoint, load_latest, save
 from nerf_mini.config import Config, from_dict, to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Intrinsics

@@ -15,7 +15,7 @@ from nerf_mini.geometry.paths import orbit_like, spiral_like
 from nerf_mini.io.files import write_atomically
 from nerf_mini.io.images import to_uint8, write_image
 from nerf_mini.rendering.images import RenderedImage, depth_picture, render_image, render_progressively
-from nerf_mini.run import Run
+from nerf_mini.runs.folder import Run
 
 PATHS = ("orbit", "spiral", "test")
 VIDEO_SUFFIXES = (".gif", ".mp4")
