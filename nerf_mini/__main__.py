@@ -2,7 +2,7 @@
 
 import sys
 
-from nerf_mini.cli import main
+from nerf_mini.cli.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

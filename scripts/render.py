@@ -2,6 +2,6 @@
 
 import sys
 
-from nerf_mini.cli import main
+from nerf_mini.cli.program import main
 
 sys.exit(main(["render", *sys.argv[1:]]))

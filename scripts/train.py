@@ -2,6 +2,6 @@
 
 import sys
 
-from nerf_mini.cli import main
+from nerf_mini.cli.program import main
 
 sys.exit(main(["train", *sys.argv[1:]]))

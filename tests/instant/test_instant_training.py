@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autodiff import check_grads, value_and_grad
-from nerf_mini.cli import main, parse_train
+from nerf_mini.cli.program import main, parse_train
 from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
 from nerf_mini.fields import InstantField

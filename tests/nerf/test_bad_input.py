@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import nerf_mini.io.files as files
 import nerf_mini.training.loop as training_module
-from nerf_mini.cli import main
+from nerf_mini.cli.program import main
 from nerf_mini.errors import UserError
 from nerf_mini.runs.checkpoint import checkpoint_files, load
 from nerf_mini.runs.folder import open_run

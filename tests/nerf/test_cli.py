@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import nerf_mini.cli as cli
+import nerf_mini.cli.program as cli
 from nerf_mini import __version__
-from nerf_mini.cli import VERBS, main, parse_train
+from nerf_mini.cli.program import VERBS, main, parse_train
 from nerf_mini.config import PRESETS
 from nerf_mini.io.images import read_image, to_uint8
 from nerf_mini.rendering.images import render_image
@@ -169,7 +169,7 @@ def test_help_lists_the_verbs_and_needs_no_compiler(capsys):
     ok("--version")
     assert capsys.readouterr().out.strip() == f"nerf-mini {__version__}"
     code = (
-        "import sys; from nerf_mini.cli import main; main(['--help'])\n"
+        "import sys; from nerf_mini.cli.program import main; main(['--help'])\n"
         "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
         "slow = {'numba', 'llvmlite', 'imageio', 'PIL'} & set(sys.modules); sys.exit(f'imported {slow}' if slow else 0)"
     )

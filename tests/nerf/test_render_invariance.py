@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nerf_mini.rendering.images as rendering
-from nerf_mini.cli import main
+from nerf_mini.cli.program import main
 from nerf_mini.config import SamplingConfig
 from nerf_mini.geometry.cameras import Intrinsics, camera_rays
 from nerf_mini.io.images import read_image

@@ -17,7 +17,7 @@ import pytest
 
 import nerf_mini.training.loop as training_module
 from autodiff import tree
-from nerf_mini.cli import main
+from nerf_mini.cli.program import main
 from nerf_mini.config import to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.io.images import read_image

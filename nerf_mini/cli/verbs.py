@@ -17,7 +17,7 @@ from nerf_mini.runs.folder import open_run
 from nerf_mini.training.loop import Progress, Training, final_evaluation, memory_needed, resume, start, train
 
 if TYPE_CHECKING:
-    from nerf_mini.cli import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments
+    from nerf_mini.cli.program import BenchmarkArguments, EvalArguments, RenderArguments, SceneArguments, TrainArguments
 
 
 def train_command(arguments: TrainArguments) -> None:

@@ -158,14 +158,14 @@ def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
 
 def _train(arguments: Sequence[str]) -> None:
     parsed = parse_train(arguments)
-    from nerf_mini.commands import train_command
+    from nerf_mini.cli.verbs import train_command
 
     train_command(parsed)
 
 
 def _eval(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(EvalArguments, args=list(arguments), prog="nerf-mini eval")
-    from nerf_mini.commands import eval_command
+    from nerf_mini.cli.verbs import eval_command
 
     eval_command(parsed)
 
@@ -174,21 +174,21 @@ def _render(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(
         RenderArguments, args=list(arguments), prog="nerf-mini render", config=(tyro.conf.FlagCreatePairsOff,)
     )
-    from nerf_mini.commands import render_command
+    from nerf_mini.cli.verbs import render_command
 
     render_command(parsed)
 
 
 def _scene(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(SceneArguments, args=list(arguments), prog="nerf-mini scene")
-    from nerf_mini.commands import scene_command
+    from nerf_mini.cli.verbs import scene_command
 
     scene_command(parsed)
 
 
 def _benchmark(arguments: Sequence[str]) -> None:
     parsed = tyro.cli(BenchmarkArguments, args=list(arguments), prog="nerf-mini benchmark")
-    from nerf_mini.commands import benchmark_command
+    from nerf_mini.cli.verbs import benchmark_command
 
     benchmark_command(parsed)
 
