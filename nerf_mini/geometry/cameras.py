@@ -1,16 +1,192 @@
-"""Pinhole cameras: intrinsics, poses and the rays that leave through the pixels.
+"""Cameras, and the rays that leave through their pixels.
 
 A pose is a camera-to-world matrix, 4x4, with OpenGL axes: the camera looks along its own -z, +x is right and +y is
 up. Pixel (row 0, column 0) is the top left one; its centre has the image coordinates (0.5, 0.5).
 """
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-_WORLD_AXES = np.eye(3)
+from nerf_mini.geometry.lenses import LENSES
+from nerf_mini.geometry.poses import look_at  # noqa: F401 (until its users say where they find it)
+from nerf_mini.geometry.rays import Rays
+
+_OPENCV_AXES = np.array([1.0, -1.0, -1.0])  # and back: x right, y down, z forward
+LENS_PARAMETERS = max(len(lens.parameters) for lens in LENSES.values())
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """V cameras: arrays over views, each with focal length, principal point, image size and lens of its own.
+
+    Attributes:
+        poses: (V, 4, 4), camera-to-world.
+        focal: (V, 2), focal lengths along x and y, in pixels.
+        center: (V, 2), principal point, in pixels from the top left corner.
+        size: (V, 2) int64, width and height of the image in pixels.
+        near, far: (V,), distances along rays between which the scene lies, in scene units.
+        lens: (V,) names of lenses, see `geometry.lenses`.
+        lens_parameters: (V, LENS_PARAMETERS); a lens reads the first few.
+    """
+
+    poses: Any
+    focal: Any
+    center: Any
+    size: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+    lens: np.ndarray
+    lens_parameters: Any
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+    @classmethod
+    def make(
+        cls,
+        poses: ArrayLike,
+        size: ArrayLike,
+        focal: ArrayLike,
+        center: ArrayLike | None = None,
+        near: ArrayLike = 0.0,
+        far: ArrayLike = np.inf,
+        lens: str | ArrayLike = "pinhole",
+        lens_parameters: ArrayLike = (),
+    ) -> Cameras:
+        """Cameras from whatever has a shape that broadcasts: numbers for all views, or arrays over views.
+
+        Args:
+            poses: (V, 4, 4), or one (4, 4).
+            size: (2,) or (V, 2), width and height.
+            focal: a number, (2,), (V, 1) or (V, 2).
+            center: (2,) or (V, 2); by default the middle of the image.
+            near, far: a number or (V,).
+            lens: a name or (V,) names.
+            lens_parameters: (k,) or (V, k).
+
+        Raises ValueError where shapes do not fit, a lens is unknown, or it has fewer parameters than are given.
+        """
+        poses = np.asarray(poses, np.float64)
+        poses = poses[None] if poses.ndim == 2 else poses
+        views = len(poses)
+        if poses.shape != (views, 4, 4):
+            raise ValueError(f"poses must be (views, 4, 4), not {poses.shape}")
+        size = np.broadcast_to(np.asarray(size, np.int64), (views, 2)).copy()
+        given = np.asarray(lens_parameters, np.float64)
+        parameters = np.zeros((views, LENS_PARAMETERS))
+        if given.shape[-1] > LENS_PARAMETERS:
+            raise ValueError(f"no lens has {given.shape[-1]} parameters; the most is {LENS_PARAMETERS}")
+        parameters[:, : given.shape[-1]] = given
+        names = np.broadcast_to(np.asarray(lens, np.str_), (views,)).copy()
+        unknown = sorted(set(names.tolist()) - set(LENSES))
+        if unknown:
+            raise ValueError(f"there is no lens {unknown[0]!r}; the lenses are {', '.join(LENSES)}")
+        return cls(
+            poses,
+            np.broadcast_to(np.asarray(focal, np.float64), (views, 2)).copy(),
+            0.5 * size if center is None else np.broadcast_to(np.asarray(center, np.float64), (views, 2)).copy(),
+            size,
+            np.broadcast_to(np.asarray(near, np.float64), (views,)).copy(),
+            np.broadcast_to(np.asarray(far, np.float64), (views,)).copy(),
+            names,
+            parameters,
+        )
+
+    @classmethod
+    def from_field_of_view(
+        cls, poses: ArrayLike, width: int, height: int, camera_angle_x: float, near: float = 0.0, far: float = np.inf
+    ) -> Cameras:
+        """Pinhole cameras with square pixels, from the horizontal field of view in radians.
+
+        focal = (width / 2) / tan(camera_angle_x / 2), the convention of Blender's data sets.
+        """
+        return cls.make(poses, (width, height), 0.5 * width / math.tan(0.5 * camera_angle_x), near=near, far=far)
+
+    def __getitem__(self, index: Any) -> Cameras:
+        """Some of the cameras: by a slice or an array of indices; a single number gives one camera."""
+        i = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
+        return Cameras(
+            self.poses[i], self.focal[i], self.center[i], self.size[i], self.near[i], self.far[i], self.lens[i],
+            self.lens_parameters[i],
+        )  # fmt: skip
+
+    def at(self, poses: np.ndarray) -> Cameras:
+        """The first camera, in other places: poses (views, 4, 4)."""
+        return replace(self[np.zeros(len(poses), np.int64)], poses=np.asarray(poses, np.float64))
+
+    def scaled(self, factor: float) -> Cameras:
+        """The same cameras with images `factor` times as large; the field of view stays what it was.
+
+        Sizes are rounded to whole pixels, and every other quantity follows the size really obtained on its axis: a
+        render and a downscaled photograph of that size therefore show the same thing.
+
+        Raises ValueError where the factor leaves less than one pixel.
+        """
+        size = np.rint(self.size * factor).astype(np.int64)
+        if size.min(initial=1) < 1:
+            width, height = self.size[size.min(axis=1).argmin()]
+            raise ValueError(f"scaling {width}x{height} pixels by {factor} leaves no pixel")
+        ratio = size / self.size
+        return replace(self, size=size, focal=self.focal * ratio, center=self.center * ratio)
+
+    def rays(self, view: ArrayLike, column: ArrayLike, row: ArrayLike, dtype: DTypeLike = np.float32) -> Rays:
+        """Rays through the centres of pixels, in scene coordinates. Plain NumPy, differentiable in the float arrays.
+
+        Without a lens, pixel (column, row) lies in the direction
+        ((column + 1/2 - cx) / fx, -(row + 1/2 - cy) / fy, -1) of its camera.
+
+        Args:
+            view, column, row: (rays,) whole numbers; fractions of columns and rows are allowed (column 0.25 is a
+                quarter pixel right of the centre of column 0).
+            dtype: of origins and directions; the arithmetic is float64 whatever it is.
+        """
+        view = np.asarray(view, np.int64)
+        pose, center, focal = (np.take(a, view, axis=0) for a in (self.poses, self.center, self.focal))
+        x = (np.asarray(column, np.float64) + 0.5 - center[:, 0]) / focal[:, 0]
+        y = (np.asarray(row, np.float64) + 0.5 - center[:, 1]) / focal[:, 1]
+        direction = self._through_lens("unproject", np.stack([x, y], axis=-1), view)  # (rays, 3), OpenCV axes
+        turned = np.einsum("rij,rj->ri", pose[:, :3, :3], direction * _OPENCV_AXES)
+        origins = pose[:, :3, 3]
+        return Rays(origins.astype(dtype), turned.astype(dtype), self.near[view], self.far[view], view)
+
+    def image_rays(self, view: int = 0, dtype: DTypeLike = np.float32) -> Rays:
+        """The rays of a whole image, row after row."""
+        width, height = self.size[view].tolist()
+        row, column = np.divmod(np.arange(width * height), width)
+        return self.rays(np.full(width * height, view), column, row, dtype)
+
+    def project(self, points: Any, view: ArrayLike) -> Any:
+        """Image coordinates (x, y) in pixels of scene points, seen by a camera each: (n, 3), (n,) -> (n, 2).
+
+        The inverse of `rays`: a point on the ray of (column, row) lands on (column + 1/2, row + 1/2). Points that are
+        not in front of the camera have no image and give NaN.
+        """
+        view = np.asarray(view, np.int64)
+        pose = self.poses[view]
+        offset = points - pose[:, :3, 3]
+        right, up, back = (np.sum(offset * pose[:, :3, axis], axis=-1) for axis in range(3))
+        depth = np.where(back < 0.0, -back, np.nan)
+        plane = self._through_lens("project", np.stack([right, -up, depth], axis=-1), view)
+        return self.center[view] + self.focal[view] * plane
+
+    def _through_lens(self, way: str, values: Any, view: np.ndarray) -> Any:
+        """The map of each ray's own lens. With several lenses each is applied to all, and the right result taken."""
+        result = None
+        for name in dict.fromkeys(self.lens.tolist()):
+            lens = LENSES[name]
+            parameters = np.take(self.lens_parameters, view, axis=0) if lens.parameters else None
+            mapped = getattr(lens, way)(values, parameters)
+            result = mapped if result is None else np.where((self.lens[view] == name)[:, None], mapped, result)
+        return result
+
+
+# -- one pinhole camera: until its users have moved -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -25,7 +201,7 @@ class Intrinsics:
     center_y: float
 
     @classmethod
-    def from_field_of_view(cls, width: int, height: int, camera_angle_x: float) -> "Intrinsics":
+    def from_field_of_view(cls, width: int, height: int, camera_angle_x: float) -> Intrinsics:
         """Square pixels and a centred principal point from the horizontal field of view in radians.
 
         focal = (width / 2) / tan(camera_angle_x / 2), the convention of Blender's data sets.
@@ -33,7 +209,7 @@ class Intrinsics:
         focal = 0.5 * width / math.tan(0.5 * camera_angle_x)
         return cls(width, height, focal, focal, 0.5 * width, 0.5 * height)
 
-    def scaled(self, factor: float) -> "Intrinsics":
+    def scaled(self, factor: float) -> Intrinsics:
         """The same camera with an image `factor` times as large; the field of view stays what it was.
 
         The new size is rounded to whole pixels, and every other quantity follows the size really obtained on its
@@ -104,26 +280,3 @@ def project(points: ArrayLike, intrinsics: Intrinsics, pose: np.ndarray) -> np.n
     x = intrinsics.center_x + intrinsics.focal_x * right / depth
     y = intrinsics.center_y - intrinsics.focal_y * up / depth
     return np.stack([x, y], axis=-1)
-
-
-def look_at(position: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> np.ndarray:
-    """The pose (4, 4), float64, of a camera at `position` that sees `target` in the middle of its image, `up` upwards.
-
-    A camera that looks along `up` itself has no preferred roll: the world axis most across its view then stands in.
-
-    Raises ValueError where position and target coincide.
-    """
-    eye = np.asarray(position, np.float64)
-    back = eye - np.asarray(target, np.float64)
-    distance = np.linalg.norm(back)
-    if distance == 0.0:
-        raise ValueError(f"a camera at {eye.tolist()} cannot look at the point where it stands")
-    back = back / distance
-    upward = np.asarray(up, np.float64)
-    right = np.cross(upward, back)
-    if np.linalg.norm(right) < 1e-8 * np.linalg.norm(upward):
-        right = np.cross(_WORLD_AXES[np.argmin(np.abs(back))], back)
-    right = right / np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3] = np.stack([right, np.cross(back, right), back, eye], axis=1)
-    return pose

@@ -6,9 +6,27 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.geometry.cameras import Intrinsics
+from nerf_mini.geometry.cameras import Cameras, Intrinsics
 
 SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class SceneCameras:
+    """What a renderer needs of a data set: its cameras, and what to show behind the scene.
+
+    Attributes:
+        splits: the cameras of each split that the data set has; "train" is always among them.
+        background: the colour behind what is not opaque, (3,) in [0, 1].
+    """
+
+    splits: Mapping[str, Cameras]
+    background: tuple[float, float, float]
+
+    @property
+    def train(self) -> Cameras:
+        """The cameras of the training views."""
+        return self.splits["train"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,8 @@
+"""Lenses by name. A new lens is a module with a `LENS`, and one entry here."""
+
+from nerf_mini.geometry.lenses import pinhole, radial_tangential
+from nerf_mini.geometry.lenses.base import Lens
+
+LENSES: dict[str, Lens] = {lens.name: lens for lens in (pinhole.LENS, radial_tangential.LENS)}
+
+__all__ = ["LENSES", "Lens"]
