@@ -12,8 +12,8 @@ through it.
 from autodiff import numpy_protocol  # noqa: F401  (gives traced values their array behaviour)
 from autodiff.checking import check_grads, numerical_jacobian
 from autodiff.core import DerivativeError, Primitive, Traced
+from autodiff.custom_operators import FUSED, fused
 from autodiff.debugging import debug_nans
-from autodiff.fused import FUSED, fused
 from autodiff.rules.families import bilinear, binary, define, implements, linear, unary
 from autodiff.rules.indexing import at
 from autodiff.transforms import (

@@ -17,7 +17,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from autodiff.fused import FUSED
+from autodiff.custom_operators import FUSED
 from nerf_mini.config import Config
 from nerf_mini.fields import InstantField, MLPField
 from nerf_mini.kernels.instant import instant_backward

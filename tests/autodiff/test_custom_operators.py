@@ -139,3 +139,19 @@ def test_a_fused_operator_may_have_a_value_that_keeps_nothing():
         assert calls == {"value": 1, "forward": 1}
     finally:
         del autodiff.FUSED["test_square"]
+
+
+def test_a_fused_operator_carries_example_arguments():
+    parts = {"reference": lambda x, power: x**power, "forward": lambda x, power: (x**power, x)}
+    parts["backward"] = lambda needs, g, saved, x, power: (g * power * x ** (power - 1),)
+    try:
+        op = autodiff.fused("test_power", **parts, example=lambda: ([np.ones(2)], {"power": 3}))
+        args, params = op.example()
+        np.testing.assert_array_equal(op(*args, **params), np.ones(2))
+        check_grads(lambda *args: op(*args, **params), args)
+        without = autodiff.fused("test_bare", **parts)
+        with pytest.raises(LookupError, match=r"'test_bare' has no example arguments.*example="):
+            without.example()
+    finally:
+        for name in ("test_power", "test_bare"):
+            autodiff.FUSED.pop(name, None)

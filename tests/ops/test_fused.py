@@ -13,7 +13,7 @@ import pytest
 
 import nerf_mini.ops  # noqa: F401  (registers the operators)
 from autodiff import FUSED, grad, hvp, jvp, vjp
-from autodiff.fused import kernels_apply
+from autodiff.custom_operators import kernels_apply
 from nerf_mini.ops import GridShape, InstantShape, NetworkShape, instant_parameter_shapes, parameter_shapes
 
 # Relative to the largest entry of what is compared. The kernels compute as the reference does, up to the order of sums.

@@ -17,17 +17,39 @@ from autodiff.transforms import rules_by_rerunning
 
 FUSED: dict[str, Fused] = {}
 
+Example = Callable[[], tuple[Sequence, dict[str, Any]]]  # () -> (args, params)
+
 
 class Fused(Primitive):
     """An operator backed by kernels; made by `fused`."""
 
     def __init__(
-        self, name: str, reference: Callable, forward: Callable, backward: Callable, value: Callable | None = None
+        self,
+        name: str,
+        reference: Callable,
+        forward: Callable,
+        backward: Callable,
+        value: Callable | None = None,
+        example: Example | None = None,
     ):
         reference_jvp, self.reference_vjp = rules_by_rerunning(reference)
         super().__init__(name, self._value, reference_jvp, self._vjp, reads=["args"])
         self.reference, self.forward, self.backward, self.value = reference, forward, backward, value
+        self._example = example
         self.__doc__ = reference.__doc__
+
+    def example(self) -> tuple[tuple, dict[str, Any]]:
+        """Small example arguments `(args, params)`, such that `operator(*args, **params)` runs the kernels.
+
+        Tests and the warm-up of compiled kernels use them. Raises `LookupError` if the operator was defined without.
+        """
+        if self._example is None:
+            raise LookupError(
+                f"the fused operator {self.name!r} has no example arguments; give it some:"
+                " fused(..., example=lambda: ((x, y), {}))"
+            )
+        args, params = self._example()
+        return tuple(args), dict(params)
 
     def _value(self, *args, **params):
         if not kernels_apply(args):
@@ -55,19 +77,26 @@ def kernels_apply(args: Sequence) -> bool:
 
 
 def fused(
-    name: str, *, reference: Callable, forward: Callable, backward: Callable, value: Callable | None = None
+    name: str,
+    *,
+    reference: Callable,
+    forward: Callable,
+    backward: Callable,
+    value: Callable | None = None,
+    example: Example | None = None,
 ) -> Fused:
     """Register an operator that runs on kernels.
 
     reference(*args, **params) -> out                               plain NumPy; out is an array or a tuple of arrays
     forward(*args, **params) -> (out, saved)                        saved is anything but None, for the backward kernel
     backward(needs, g, saved, *args, **params) -> cotangents        one per argument, None where `needs` is false
-    value(*args, **params) -> out                                   where no derivative is asked for; forward's, if None
+    value(*args, **params) -> out                                   without derivatives; that of `forward` if None
+    example() -> (args, params)                                     small arguments, for tests and for kernel warm-up
 
     All float arrays among the arguments must share one dtype, float32 or float64, for the kernels to be used. What
     forward and backward return must not alias buffers that a later call writes to.
     """
     if name in FUSED:
         raise ValueError(f"a fused operator named {name!r} exists already")
-    FUSED[name] = operator = Fused(name, reference, forward, backward, value)
+    FUSED[name] = operator = Fused(name, reference, forward, backward, value, example)
     return operator
