@@ -9,12 +9,13 @@ array([0., 1.])
 through it.
 """
 
-from autodiff import numpy_protocol  # noqa: F401  (gives traced values their array behaviour)
+from autodiff.array_methods import array
 from autodiff.checking import check_grads, numerical_jacobian
 from autodiff.core import DerivativeError, Primitive, Traced
 from autodiff.custom_operators import FUSED, fused
 from autodiff.debugging import debug_nans
-from autodiff.rules.families import bilinear, binary, define, implements, linear, unary
+from autodiff.registry import implements
+from autodiff.rules.families import bilinear, binary, define, linear, unary
 from autodiff.rules.indexing import at
 from autodiff.transforms import (
     checkpoint,
@@ -35,6 +36,7 @@ __all__ = [
     "DerivativeError",
     "Primitive",
     "Traced",
+    "array",
     "at",
     "bilinear",
     "binary",

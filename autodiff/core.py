@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from autodiff.values import (
+    AbstractArray,
     DerivativeError,
-    Form,
     Traced,
     dtype_of,
     is_traced,
@@ -37,14 +37,13 @@ from autodiff.values import (
 __all__ = [
     "CONSTANT",
     "TRACES",
+    "AbstractArray",
     "DerivativeError",
-    "Form",
     "ForwardTrace",
     "Primitive",
     "ReverseTrace",
     "Trace",
     "Traced",
-    "apply",
     "dtype_of",
     "is_traced",
     "match",
@@ -74,7 +73,7 @@ class Primitive:
     output.
 
     `reads` tells which numbers the two rules look at. What they do not, the tape does not keep alive: where "args" or
-    "out" is missing, the rules find a `Form` in its place, which has a shape and a dtype and nothing else.
+    "out" is missing, the rules find a `AbstractArray` in its place, which has a shape and a dtype and nothing else.
     """
 
     def __init__(
@@ -92,32 +91,31 @@ class Primitive:
                 raise DerivativeError(
                     f"{self.name!r} got a value under differentiation by keyword; pass it by position"
                 )
-        return apply(self, args, params)
+        return self.apply(args, params)
+
+    def apply(self, args: Sequence, params: dict) -> Any:
+        """Call this primitive: on the innermost trace among the arguments, or plainly when none is traced."""
+        trace = None
+        for arg in args:
+            if type(arg) is Traced and (trace is None or arg.owner.level > trace.level):
+                trace = arg.owner
+        if trace is None:
+            return self.impl(*args, **params)
+        if trace.closed:
+            raise DerivativeError(
+                f"a value traced by {trace.name} was used in {self.name!r} after {trace.name} had returned. Return what"
+                " you need from the differentiated function (has_aux=True for values that are not differentiated)"
+                " instead of storing it outside."
+            )
+        return trace.process(self, args, params)
 
     def record(self, args: Sequence, params: dict) -> tuple[Any, Any]:
         """The output, and what the reverse rule will want of this call."""
-        out = apply(self, args, params)
+        out = self.apply(args, params)
         return out, out
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
-
-
-def apply(primitive: Primitive, args: Sequence, params: dict) -> Any:
-    """Call a primitive: on the innermost trace among the arguments, or plainly when none is traced."""
-    trace = None
-    for arg in args:
-        if type(arg) is Traced and (trace is None or arg.owner.level > trace.level):
-            trace = arg.owner
-    if trace is None:
-        return primitive.impl(*args, **params)
-    if trace.closed:
-        raise DerivativeError(
-            f"a value traced by {trace.name} was used in {primitive.name!r} after {trace.name} had returned. Return"
-            " what you need from the differentiated function (has_aux=True for values that are not differentiated)"
-            " instead of storing it outside."
-        )
-    return trace.process(primitive, args, params)
 
 
 class Trace:
@@ -209,7 +207,7 @@ class ReverseTrace(Trace):
         """What the tape keeps of a value that no rule reads: the form of an array, unless it is small and no view."""
         if type(value) is not np.ndarray or (value.nbytes <= self.small and value.base is None):
             return value
-        return Form(value)
+        return AbstractArray(value)
 
     def backward(self, seeds: Iterable[tuple[int, Any]], release: bool = False) -> list:
         """Carry cotangents, given as pairs of slot and value, back to the values that have no entry: the inputs.
@@ -262,9 +260,9 @@ class ReverseTrace(Trace):
             tangent = primitive.jvp(arriving, out, *values, **params)
             if type(out) is tuple:
                 for i, (t, o) in enumerate(zip(tangent, out, strict=True)):
-                    found[slot + i] = _spread(t, o)
+                    found[slot + i] = match_tangent(t, o)
             else:
-                found[slot] = _spread(tangent, out)
+                found[slot] = match_tangent(tangent, out)
         return found
 
 
@@ -316,15 +314,15 @@ class ForwardTrace(Trace):
             else:
                 values.append(arg)
                 tangents.append(None)
-        out = apply(primitive, values, params)
+        out = primitive.apply(values, params)
         if type(out) is Traced:
             self.refuse_hidden(primitive, out)
         if self.numbers:
             values = _numpy_numbers(values, tangents)
         tangent = primitive.jvp(tangents, out, *values, **params)
         if type(out) is tuple:
-            return tuple([Traced(o, self, _spread(t, o)) for o, t in zip(out, tangent, strict=True)])
-        return Traced(out, self, _spread(tangent, out))
+            return tuple([Traced(o, self, match_tangent(t, o)) for o, t in zip(out, tangent, strict=True)])
+        return Traced(out, self, match_tangent(tangent, out))
 
 
 # The classes of trace that a transformation starts; `debug_nans` puts its own in their place.
@@ -334,7 +332,7 @@ TRACES: ContextVar[tuple[type[ReverseTrace], type[ForwardTrace]]] = ContextVar(
 
 
 # -- broadcasting and dtypes -------------------------------------------------------------------------------------------
-# Two adjustments spare the rules all care about them: `match` for cotangents, `_spread` for tangents.
+# Two adjustments spare the rules all care about them: `match` for cotangents, `match_tangent` for tangents.
 
 
 def match(g: Any, value: Any) -> Any:
@@ -363,7 +361,7 @@ def match(g: Any, value: Any) -> Any:
     return _cast(g, value)
 
 
-def _spread(tangent: Any, out: Any) -> Any:
+def match_tangent(tangent: Any, out: Any) -> Any:
     """A tangent brought to the shape and dtype of its output; `None` means zero."""
     try:
         if tangent.dtype is out.dtype and tangent.shape == out.shape:

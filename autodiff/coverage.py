@@ -9,8 +9,8 @@ import numpy as np
 
 from autodiff import rules
 from autodiff.core import Primitive
+from autodiff.registry import name_of
 from autodiff.rules import NON_DIFFERENTIABLE, REFUSED, REGISTRY
-from autodiff.rules.families import name_of
 
 _FAMILIES: tuple[tuple[str, ModuleType], ...] = (
     ("Elementwise", rules.elementwise),

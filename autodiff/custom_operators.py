@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Primitive, apply, is_traced
+from autodiff.core import Primitive, is_traced
 from autodiff.transforms import rules_by_rerunning
 
 FUSED: dict[str, Fused] = {}
@@ -60,7 +60,7 @@ class Fused(Primitive):
         # With outer traces among the arguments, or where the kernels do not apply, nothing is saved, and the reverse
         # rule goes through the reference.
         if is_traced(args) or not kernels_apply(args):
-            return apply(self, args, params), None
+            return self.apply(args, params), None
         return self.forward(*args, **params)
 
     def _vjp(self, needs, g, saved, *args, **params):

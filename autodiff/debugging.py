@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import TRACES, Form, ForwardTrace, Primitive, ReverseTrace, primal
+from autodiff.core import TRACES, AbstractArray, ForwardTrace, Primitive, ReverseTrace, primal
 
 _LIBRARIES = (os.path.dirname(__file__) + os.sep, os.path.dirname(np.__file__) + os.sep)
 
@@ -65,7 +65,7 @@ class _Checked(Primitive):
 
     def check(self, what: str, value: Any) -> None:
         for member in value if isinstance(value, list | tuple) else (value,):
-            if member is None or isinstance(member, Form):
+            if member is None or isinstance(member, AbstractArray):
                 continue
             array = np.asarray(primal(member))
             if array.dtype.kind in "fc" and not np.all(np.isfinite(array)):

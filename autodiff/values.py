@@ -1,41 +1,47 @@
-"""The values that differentiation handles: traced ones, plain ones, and what is left of those no longer needed.
+"""The values that differentiation handles: traced ones, plain ones, and the shape and dtype left of those not kept.
 
-Here are also the questions that are asked of any value, traced or not: its primal, its shape and its dtype.
+Here too are the questions asked of any value, traced or not: its primal, its shape and its dtype.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from autodiff.core import Trace
+from autodiff.array_methods import ArrayMethods
+from autodiff.errors import DerivativeError
 
 
-class DerivativeError(TypeError):
-    """A function was written in a way that cannot be differentiated; the message says what to write instead."""
+class Owner(Protocol):
+    """What a traced value knows of its trace; `autodiff.core.Trace` is the class."""
+
+    name: str
+    level: int
+    closed: bool
+
+    def process(self, primitive: Any, args: Sequence, params: dict) -> Any: ...
 
 
-class Traced:
-    """A value under differentiation: what an array is replaced by inside a differentiated function.
+class Traced(ArrayMethods):
+    """A value under differentiation: what replaces an array inside a differentiated function.
 
-    It behaves as its primal does in NumPy calls, operators and methods (see `numpy_protocol`).
-    `handle` belongs to its trace, the `owner`: the slot on a reverse tape, or the tangent in forward mode.
+    `primal` is the plain value, or a traced value of an outer trace. `handle` belongs to the trace that is the `owner`:
+    the slot on a reverse tape, or the tangent in forward mode.
     """
 
     __slots__ = ("handle", "owner", "primal")
 
-    def __init__(self, primal: Any, owner: Trace, handle: Any):
+    def __init__(self, primal: Any, owner: Owner, handle: Any):
         self.primal = primal
         self.owner = owner
         self.handle = handle
 
 
-class Form:
-    """What the tape keeps of an array whose numbers no rule will read: its shape and dtype."""
+class AbstractArray:
+    """The shape and dtype of an array: what the tape keeps of it if no rule reads its values."""
 
     __slots__ = ("dtype", "shape")
 
@@ -43,11 +49,16 @@ class Form:
         self.shape = array.shape
         self.dtype = array.dtype
 
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape, dtype=int)))
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
 
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        raise DerivativeError("a derivative rule reads numbers that its primitive, by its `reads`, said it does not")
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise DerivativeError("a derivative rule reads values that its primitive's `reads` leaves out")
 
 
 def primal(value: Any) -> Any:
@@ -80,6 +91,6 @@ def dtype_of(value: Any) -> np.dtype:
 
 
 def zeros_like(value: Any) -> Any:
-    """Zeros of the shape and dtype of a value, never traced; a NumPy number, not a 0-d array, for a number."""
+    """Zeros of the shape and dtype of a value, never traced; a NumPy scalar, not a 0-d array, for a scalar."""
     shape, dtype = shape_of(value), dtype_of(value)
     return np.zeros(shape, dtype) if shape else dtype.type(0)

@@ -1,5 +1,6 @@
 """Derivative rules, one table per family of NumPy functions. Importing this package fills the registry."""
 
+from autodiff.registry import NON_DIFFERENTIABLE, REFUSED, REGISTRY
 from autodiff.rules import (  # noqa: F401
     contraction,
     decompositions,
@@ -12,6 +13,5 @@ from autodiff.rules import (  # noqa: F401
     shape,
     statistics,
 )
-from autodiff.rules.families import NON_DIFFERENTIABLE, REFUSED, REGISTRY
 
 __all__ = ["NON_DIFFERENTIABLE", "REFUSED", "REGISTRY"]

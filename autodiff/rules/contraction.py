@@ -10,8 +10,10 @@ import string
 
 import numpy as np
 
+from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import DerivativeError, dtype_of, shape_of
-from autodiff.rules.families import REGISTRY, as_operand, axes_of, bilinear, define, implements
+from autodiff.registry import OPERATORS, REGISTRY, implements
+from autodiff.rules.families import axes_of, bilinear, define
 
 # -- matmul ------------------------------------------------------------------------------------------------------------
 
@@ -48,7 +50,7 @@ def _rows(x):
 matmul = bilinear("matmul", np.matmul, _matmul_x, _matmul_y)
 
 
-REGISTRY[np.matmul] = REGISTRY[np.linalg.matmul] = matmul
+OPERATORS["matmul"] = REGISTRY[np.matmul] = REGISTRY[np.linalg.matmul] = matmul
 
 
 # -- einsum ------------------------------------------------------------------------------------------------------------
@@ -168,6 +170,8 @@ def _as_arrays(*values):
 
 @implements(np.dot)
 def dot(a, b, out=None):
+    if out is not None:
+        raise writes_out(np.dot)
     a, b = _as_arrays(a, b)
     if shape_of(a) == () or shape_of(b) == ():
         return np.multiply(a, b)
@@ -189,6 +193,8 @@ def vdot(a, b, /):
 
 @implements(np.outer, np.linalg.outer)
 def outer(a, b, out=None):
+    if out is not None:
+        raise writes_out(np.outer)
     return np.ravel(as_operand(a))[:, None] * np.ravel(as_operand(b))
 
 
@@ -220,6 +226,8 @@ def kron(a, b):
 
 @implements(np.trace)
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
+    if out is not None:
+        raise writes_out(np.trace)
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
@@ -245,6 +253,8 @@ def linalg_cross(x1, x2, /, *, axis=-1):
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays, *, out=None):
+    if out is not None:
+        raise writes_out(np.linalg.multi_dot)
     arrays = [as_operand(a) for a in arrays]
     sizes = [shape_of(a)[0] for a in arrays] + [shape_of(arrays[-1])[-1]]
     if len(shape_of(arrays[0])) == 1:

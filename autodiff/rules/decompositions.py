@@ -8,7 +8,8 @@ are differentiated there all the same: functions that treat equal ones alike, su
 import numpy as np
 
 from autodiff.core import DerivativeError, dtype_of, primal, shape_of
-from autodiff.rules.families import by_tangent, define, implements
+from autodiff.registry import implements
+from autodiff.rules.families import by_tangent, define
 from autodiff.rules.linalg import H
 
 QRResult = type(np.linalg.qr(np.eye(1)))

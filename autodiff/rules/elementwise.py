@@ -4,20 +4,10 @@ import math
 
 import numpy as np
 
+from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import dtype_of, primal
-from autodiff.rules.families import (
-    NEGATIVE,
-    REGISTRY,
-    SAME,
-    ZERO,
-    as_operand,
-    binary,
-    constant,
-    define,
-    implements,
-    times_near_pole,
-    unary,
-)
+from autodiff.registry import OPERATORS, REGISTRY, implements
+from autodiff.rules.families import NEGATIVE, SAME, ZERO, binary, constant, define, times_near_pole, unary
 
 # arithmetic
 add = binary(np.add, SAME, SAME)
@@ -156,6 +146,11 @@ ldexp = binary(np.ldexp, lambda z, _x, n: np.ldexp(dtype_of(z).type(1), n), ZERO
 heaviside = binary(np.heaviside, ZERO, lambda _z, x, _y: np.equal(x, 0))
 
 
+OPERATORS.update(
+    add=add, sub=subtract, mul=multiply, truediv=divide, pow=power, mod=remainder, neg=negative, abs=absolute
+)
+
+
 @implements(np.divmod)
 def divmod_(x1, x2):
     return np.floor_divide(x1, x2), np.remainder(x1, x2)
@@ -209,7 +204,9 @@ _clip = define(
 
 
 @implements(np.clip)
-def clip(a, a_min=None, a_max=None, *, min=None, max=None):
+def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
+    if out is not None:
+        raise writes_out(np.clip)
     return _clip(a, as_operand(a_min if min is None else min), as_operand(a_max if max is None else max))
 
 

@@ -22,35 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.array_methods import strip
 from autodiff.core import DerivativeError, Primitive, primal, zeros_like
+from autodiff.registry import NON_DIFFERENTIABLE, REFUSED, REGISTRY, implements, name_of
 from autodiff.transforms import vjp as pullback_of
 
-# What a NumPy function or ufunc becomes when an argument is traced. The one registry: numpy_protocol looks functions
-# up here, and the coverage table and the generated tests walk over it.
-REGISTRY: dict[Callable, Callable] = {}
-
-# NumPy functions that are piecewise constant or return no numbers to differentiate: they see the primals.
-NON_DIFFERENTIABLE: dict[Callable, Callable] = {}
-
-# NumPy functions that write into an array or otherwise cannot be differentiated: they raise, with advice.
-REFUSED: dict[Callable, Callable] = {}
-
 SAME, NEGATIVE, ZERO = "same", "negative", "zero"  # the derivatives 1, -1 and 0, spared the multiplication
-
-
-def implements(*functions: Callable | None) -> Callable:
-    """Decorator: the decorated function stands in for these NumPy functions when an argument is traced.
-
-    `None` stands for a function that the installed NumPy is too old to have.
-    """
-
-    def register(handler):
-        for function in functions:
-            if function is not None:
-                REGISTRY[function] = handler
-        return handler
-
-    return register
 
 
 def implements_each(maker: Callable, *functions: Callable) -> None:
@@ -250,46 +227,12 @@ def _on_primals(function: Callable) -> Callable:
     return call
 
 
-def strip(value: Any) -> Any:
-    """Replace traced values by their primals, inside lists, tuples and dicts too."""
-    if isinstance(value, dict):
-        return {key: strip(member) for key, member in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(strip(member) for member in value)
-    return primal(value)
-
-
-def has_traced(value: Any) -> bool:
-    """Whether a traced value is hidden anywhere in an option."""
-    if isinstance(value, dict):
-        return any(has_traced(member) for member in value.values())
-    if isinstance(value, list | tuple):
-        return any(has_traced(member) for member in value)
-    return primal(value) is not value
-
-
-def as_operand(x: Any) -> Any:
-    """An array argument as NumPy takes it: nested lists, of numbers or of traced values, become arrays."""
-    if not isinstance(x, list | tuple):
-        return x
-    return np.stack([as_operand(member) for member in x]) if has_traced(x) else np.asarray(x)
-
-
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """An `axis` argument as a tuple of non-negative axes."""
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple | list) else (axis,)
     return tuple(np.lib.array_utils.normalize_axis_tuple(tuple(axes), ndim))
-
-
-def name_of(function: Callable) -> str:
-    """A NumPy function as it is written: np.sum, np.linalg.det, np.add.reduce."""
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        return f"np.{owner.__name__}.{function.__name__}"
-    module = "np.linalg" if (getattr(function, "__module__", None) or "").startswith("numpy.linalg") else "np"
-    return f"{module}.{function.__name__}"
 
 
 def refuse(*functions: Callable, instead: str) -> None:

@@ -10,8 +10,10 @@ import math
 
 import numpy as np
 
-from autodiff.core import DerivativeError, Traced, apply, dtype_of, primal, shape_of, size_of
-from autodiff.rules.families import as_operand, axes_of, define, has_traced, implements, linear, strip
+from autodiff.array_methods import as_operand, has_traced, strip, writes_out
+from autodiff.core import DerivativeError, Traced, dtype_of, primal, shape_of, size_of
+from autodiff.registry import OPERATORS, implements
+from autodiff.rules.families import axes_of, define, linear
 
 
 def _takes_once(index):
@@ -43,10 +45,7 @@ def _gathered(g, x, shape, index):
 
 scatter = linear("scatter", _scatter_value, _gathered)
 take_at = linear("getitem", lambda x, index: x[index], lambda g, x, index: scatter(g, shape=shape_of(x), index=index))
-
-
-def getitem(x, index):
-    return apply(take_at, (x,), {"index": index if type(index) in (int, slice) else strip(index)})
+OPERATORS["getitem"] = take_at
 
 
 # -- functions that only move entries ----------------------------------------------------------------------------------
@@ -116,7 +115,9 @@ _pad = _mover(np.pad)
 
 
 @implements(np.take)
-def take(a, indices, axis=None, mode="raise"):
+def take(a, indices, axis=None, out=None, mode="raise"):
+    if out is not None:
+        raise writes_out(np.take)
     if axis is None:
         a, axis = np.ravel(a), 0
     (axis,) = axes_of(axis, len(shape_of(a)))
@@ -142,7 +143,9 @@ def take_along_axis(arr, indices, axis=-1):
 
 
 @implements(np.compress)
-def compress(condition, a, axis=None):
+def compress(condition, a, axis=None, out=None):
+    if out is not None:
+        raise writes_out(np.compress)
     return np.take(a, np.flatnonzero(primal(condition)), axis=axis)
 
 
@@ -185,7 +188,9 @@ def select(condlist, choicelist, default=0):
 
 
 @implements(np.choose)
-def choose(a, choices, mode="raise"):
+def choose(a, choices, out=None, mode="raise"):
+    if out is not None:
+        raise writes_out(np.choose)
     choices = np.stack(np.broadcast_arrays(*choices)) if isinstance(choices, list | tuple) else choices
     shape = np.broadcast_shapes(shape_of(a), shape_of(choices)[1:])
     choices = np.broadcast_to(choices, shape_of(choices)[:1] + shape)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from autodiff.array_methods import as_operand
 from autodiff.core import primal, shape_of
-from autodiff.rules.families import as_operand, implements
+from autodiff.registry import implements
 from autodiff.rules.reduction import ones_at
 from autodiff.rules.statistics import root
 

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
+from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import Traced, dtype_of, primal, shape_of
-from autodiff.rules.families import as_operand, axes_of, constant, define, implements, linear
+from autodiff.registry import implements
+from autodiff.rules.families import axes_of, constant, define, linear
 from autodiff.transforms import rules_by_rerunning
 
 
@@ -69,6 +71,8 @@ _sum = linear(
 
 @implements(np.sum, np.add.reduce)
 def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):
+    if out is not None:
+        raise writes_out(np.sum)
     total = _sum(selected(a, where, 0, dtype), axis=axis, keepdims=keepdims)
     return total if type(initial) is int and initial == 0 else total + initial
 
@@ -82,6 +86,8 @@ _cumsum = linear("cumsum", lambda x, axis: np.cumsum(x, axis=axis), _running_tra
 
 @implements(np.cumsum, np.add.accumulate)
 def cumsum(a, axis=None, dtype=None, out=None):
+    if out is not None:
+        raise writes_out(np.cumsum)
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
     return _cumsum(a if dtype is None else a.astype(dtype), axis=axis)
 
@@ -113,6 +119,8 @@ _prod = define(
 
 @implements(np.prod, np.multiply.reduce)
 def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
+    if out is not None:
+        raise writes_out(np.prod)
     a = selected(a, where, 1, dtype)
     if shape_of(a) == ():
         return a * initial
@@ -135,6 +143,8 @@ _cumprod = define("cumprod", lambda x: np.cumprod(x, axis=0), jvp=_cumprod_jvp, 
 
 @implements(np.cumprod, np.multiply.accumulate)
 def cumprod(a, axis=None, dtype=None, out=None):
+    if out is not None:
+        raise writes_out(np.cumprod)
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
     return np.moveaxis(_cumprod(np.moveaxis(a if dtype is None else a.astype(dtype), axis, 0)), 0, axis)
 
@@ -191,24 +201,32 @@ _logsumexp = _by_share("logaddexp.reduce", np.logaddexp.reduce, _soft_share)
 
 @implements(np.max, np.amax, np.maximum.reduce)
 def max(a, axis=None, out=None, keepdims=False, initial=None, where=True):
+    if out is not None:
+        raise writes_out(np.max)
     largest = _max(selected(a, where, -math.inf), axis=axis, keepdims=keepdims)
     return largest if initial is None else np.maximum(largest, initial)
 
 
 @implements(np.min, np.amin, np.minimum.reduce)
 def min(a, axis=None, out=None, keepdims=False, initial=None, where=True):
+    if out is not None:
+        raise writes_out(np.min)
     smallest = _min(selected(a, where, math.inf), axis=axis, keepdims=keepdims)
     return smallest if initial is None else np.minimum(smallest, initial)
 
 
 @implements(np.logaddexp.reduce)
 def logaddexp_reduce(a, axis=0, dtype=None, out=None, keepdims=False, initial=None, where=True):
+    if out is not None:
+        raise writes_out(np.logaddexp.reduce)
     total = _logsumexp(selected(a, where, -math.inf, dtype), axis=axis, keepdims=keepdims)
     return total if initial is None else np.logaddexp(total, initial)
 
 
 @implements(np.ptp)
 def ptp(a, axis=None, out=None, keepdims=False):
+    if out is not None:
+        raise writes_out(np.ptp)
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 

@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from autodiff.core import DerivativeError, dtype_of, primal, shape_of, size_of
-from autodiff.rules.families import as_operand, axes_of, constant, define, implements, implements_each, linear, refuse
+from autodiff.array_methods import as_operand, writes_out
+from autodiff.core import dtype_of, shape_of, size_of
+from autodiff.registry import OPERATORS, implements
+from autodiff.rules.families import axes_of, constant, define, implements_each, linear, refuse
 from autodiff.rules.indexing import moved_together
 
 _astype = linear("astype", lambda x, dtype: np.asarray(x).astype(dtype), lambda g, x, dtype: g)
+OPERATORS["astype"] = _astype
 _reshape = linear(
     "reshape", lambda x, shape: np.asarray(x).reshape(shape), lambda g, x, shape: np.reshape(g, shape_of(x))
 )
@@ -26,11 +29,7 @@ _triu = linear("triu", lambda x, k: np.triu(x, k), lambda g, x, k: np.triu(g, k)
 
 @implements(getattr(np, "astype", None))
 def astype(x, dtype, /, *, copy=True, device=None):
-    """To integers or booleans nothing has a derivative: the result is a constant."""
-    kind = np.dtype(dtype).kind
-    if kind == "c":
-        raise DerivativeError("astype to a complex dtype: only real values are differentiated")
-    return _astype(x, dtype=np.dtype(dtype)) if kind == "f" else np.asarray(primal(x)).astype(dtype)
+    return x.astype(dtype)
 
 
 @implements(np.copy)
@@ -211,7 +210,9 @@ _concatenate = define(
 
 
 @implements(np.concatenate)
-def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
+def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    if out is not None:
+        raise writes_out(np.concatenate)
     arrays = [as_operand(a) for a in arrays]
     if axis is None:
         arrays, axis = [np.reshape(a, (-1,)) for a in arrays], 0
@@ -220,7 +221,9 @@ def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
 
 
 @implements(np.stack)
-def stack(arrays, axis=0, dtype=None, casting="same_kind"):
+def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    if out is not None:
+        raise writes_out(np.stack)
     return np.concatenate([np.expand_dims(as_operand(a), axis) for a in arrays], axis=axis, dtype=dtype)
 
 

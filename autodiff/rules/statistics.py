@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.registry import implements
 from autodiff.rules import reduction
-from autodiff.rules.families import as_operand, axes_of, implements
+from autodiff.rules.families import axes_of
 from autodiff.rules.reduction import axes_last, count, ones_at, with_kept_axes
 
 
@@ -25,12 +27,16 @@ def root(x):
 
 @implements(np.mean)
 def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
+    if out is not None:
+        raise writes_out(np.mean)
     total = reduction.sum(a, axis, dtype, keepdims=keepdims, where=where)  # directly: np.sum would dispatch once more
     return total / _number(as_operand(a), axis, where, keepdims)
 
 
 @implements(np.var)
 def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
+    if out is not None:
+        raise writes_out(np.var)
     a = as_operand(a) if dtype is None else a.astype(dtype)
     centre = np.mean(a, axis=axis, keepdims=True, where=where) if mean is None else mean
     squares = np.sum((a - centre) ** 2, axis=axis, keepdims=keepdims, where=where)
@@ -39,6 +45,8 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Tru
 
 @implements(np.std)
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
+    if out is not None:
+        raise writes_out(np.std)
     return root(np.var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
@@ -69,6 +77,8 @@ _PLACES = {
 
 @implements(np.quantile)
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    if out is not None:
+        raise writes_out(np.quantile)
     if method not in _PLACES or weights is not None:
         raise DerivativeError(
             f"np.quantile under differentiation: no weights, and one of the methods {', '.join(_PLACES)}"
@@ -89,11 +99,15 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
 
 @implements(np.percentile)
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    if out is not None:
+        raise writes_out(np.percentile)
     return np.quantile(as_operand(a), as_operand(q) / 100, axis=axis, method=method, keepdims=keepdims, weights=weights)
 
 
 @implements(np.median)
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    if out is not None:
+        raise writes_out(np.median)
     ordered = np.sort(axes_last(as_operand(a), axis), axis=-1)
     n = shape_of(ordered)[-1]
     middle = (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2

@@ -16,8 +16,8 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 import autodiff.core
 from autodiff import check_grads, coverage, jvp, tree, vjp
 from autodiff.core import DerivativeError, Traced
+from autodiff.registry import name_of
 from autodiff.rules import NON_DIFFERENTIABLE, REFUSED, REGISTRY
-from autodiff.rules.families import name_of
 
 CASES = [
     pytest.param(function, example, id=f"{name_of(function)}-{i}")

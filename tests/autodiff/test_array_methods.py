@@ -1,11 +1,14 @@
 """Traced values as arrays: operators, methods and attributes, and the messages where plain arrays would be needed."""
 
 import copy
+import inspect
 import math
 import operator
 
 import numpy as np
 import pytest
+from calls import Through
+from examples import EXAMPLES
 
 import autodiff
 from autodiff import DerivativeError, check_grads, grad, jvp, vjp
@@ -181,7 +184,7 @@ def test_augmented_assignment_to_an_entry():
 
 def test_writing_into_plain_arrays():
     plain = np.zeros((2, 3))
-    refused(lambda v: set_item(plain, 0, v[0]), "autodiff.at(a)[i].set(x)", "np.stack")
+    refused(lambda v: set_item(plain, 0, v[0]), "autodiff.at(a)[i].set(x)", "autodiff.array")
     refused(lambda v: np.add(plain, v, out=plain), "np.add(..., out=a)", "use the returned value")
     refused(lambda v: np.sum(v, axis=0, out=plain[0]), "np.sum(..., out=a)")
     refused(lambda v: operator.iadd(plain, v), "a = a + x")
@@ -230,7 +233,7 @@ def test_plain_arrays():
         lambda v: np.r_[v[0], v[1]],
         lambda v: np.float32(v[0, 0]),
     ):
-        refused(f, "np.stack([x, y]) for np.array([x, y])", "autodiff.stop_gradient")
+        refused(f, "Write autodiff.array([x, y]) for np.array([x, y])", "autodiff.stop_gradient")
 
 
 def test_shapes_from_traced_values():
@@ -258,3 +261,39 @@ def test_a_user_can_add_a_rule():
         assert grad(np.i0)(3.0) == 6.0
     finally:
         del autodiff.rules.REGISTRY[np.i0]
+
+
+# -- writing into `out` ------------------------------------------------------------------------------------------------
+
+
+def place_of_out(function):
+    """The position of `out` among the parameters of a NumPy function; None without one that is positional."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    return names.index("out") if "out" in names else None
+
+
+WITH_OUT = {f: place_of_out(f) for f in autodiff.rules.REGISTRY if place_of_out(f) and not isinstance(f, np.ufunc)}
+
+
+@pytest.mark.parametrize("function", WITH_OUT, ids=lambda f: f.__name__)
+def test_out_by_position_is_refused_as_by_keyword(function):
+    """It would not be written into, and the caller would read what was in it before."""
+    parameters = list(inspect.signature(function).parameters.values())[: WITH_OUT[function]]
+
+    def with_out(*args, **kwargs):
+        given = dict(zip([p.name for p in parameters], args, strict=False)) | kwargs
+        return function(*[given.get(p.name, p.default) for p in parameters], np.zeros(3))
+
+    example = EXAMPLES[function][0]
+    f, arrays = (example.call if isinstance(example, Through) else example).draw(with_out)
+    with pytest.raises(DerivativeError, match="writes into the plain array"):
+        vjp(f, *arrays)
+
+
+@pytest.mark.parametrize("text", ["sum", "prod", "mean", "var", "std", "max", "min", "cumsum", "cumprod", "trace"])
+def test_methods_refuse_out(text):
+    refused(lambda v: getattr(v, text)(out=np.zeros(())), f"np.{text}(..., out=a)")
