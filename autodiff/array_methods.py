@@ -541,7 +541,7 @@ def array(nested: Any, dtype: DTypeLike | None = None) -> Any:
 
     The members may be numbers and arrays, traced or plain, all of one shape. The result has the dtype that NumPy's
     promotion gives, or `dtype`; without any traced member it is `np.array(nested, dtype)`. Raises `ValueError` if the
-    nesting is not regular.
+    members of a level differ in shape.
 
     >>> from autodiff import grad
     >>> def rotation(angle):
@@ -557,22 +557,8 @@ def array(nested: Any, dtype: DTypeLike | None = None) -> Any:
         return np.array(nested, dtype)
     if isinstance(nested, ArrayMethods):
         return nested if dtype is None else nested.astype(dtype)
-    leaves: list = []
-    lengths = _regular(nested, leaves)
-    stacked = np.stack(leaves)
-    stacked = stacked if len(lengths) == 1 else np.reshape(stacked, lengths + np.shape(stacked)[1:])
+    stacked = np.stack([as_operand(member) for member in nested])
     return stacked if dtype is None else stacked.astype(dtype)
-
-
-def _regular(nested: Any, leaves: list) -> tuple[int, ...]:
-    """Collect the leaves of nested sequences; return the lengths of the levels, which must agree."""
-    if not isinstance(nested, list | tuple):
-        leaves.append(nested)
-        return ()
-    lengths = {_regular(member, leaves) for member in nested}
-    if len(lengths) > 1:
-        raise ValueError("autodiff.array takes regular nested sequences: all members of a level of the same length")
-    return (len(nested), *lengths.pop()) if lengths else (0,)
 
 
 def _call(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:

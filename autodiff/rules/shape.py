@@ -3,7 +3,7 @@
 import numpy as np
 
 from autodiff.array_methods import as_operand, writes_out
-from autodiff.core import dtype_of, shape_of, size_of
+from autodiff.core import dtype_of, shape_of, size_of, zeros_like
 from autodiff.registry import OPERATORS, implements
 from autodiff.rules.families import axes_of, constant, define, implements_each, linear, refuse
 from autodiff.rules.indexing import moved_together
@@ -186,9 +186,13 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
 # -- joining -----------------------------------------------------------------------------------------------------------
 
 
+def _filled(tangents, arrays):
+    """The tangents of several arrays, with zeros for the constants among them."""
+    return [zeros_like(a) if t is None else t for t, a in zip(tangents, arrays, strict=True)]
+
+
 def _concatenate_tangent(tangents, out, *arrays, axis):
-    parts = [np.zeros(shape_of(a), dtype_of(a)) if t is None else t for t, a in zip(tangents, arrays, strict=True)]
-    return _concatenate(*parts, axis=axis)
+    return _concatenate(*_filled(tangents, arrays), axis=axis)
 
 
 def _concatenate_cotangents(needs, g, out, *arrays, axis):
@@ -220,11 +224,28 @@ def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     return joined if dtype is None else joined.astype(dtype)
 
 
+def _stack_tangent(tangents, out, *arrays, axis):
+    return _stack(*_filled(tangents, arrays), axis=axis)
+
+
+_stack = define(
+    "stack",
+    lambda *arrays, axis: np.stack(arrays, axis),
+    jvp=_stack_tangent,
+    vjp=lambda needs, g, out, *arrays, axis: [
+        g[(slice(None),) * axis + (i,)] if need else None for i, need in enumerate(needs)
+    ],
+    reads=(),
+)
+
+
 @implements(np.stack)
 def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     if out is not None:
         raise writes_out(np.stack)
-    return np.concatenate([np.expand_dims(as_operand(a), axis) for a in arrays], axis=axis, dtype=dtype)
+    arrays = [as_operand(a) for a in arrays]
+    stacked = _stack(*arrays, axis=axes_of(axis, len(shape_of(arrays[0])) + 1)[0])
+    return stacked if dtype is None else stacked.astype(dtype)
 
 
 @implements(np.vstack)

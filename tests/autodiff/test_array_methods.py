@@ -153,6 +153,58 @@ def test_error_inside_a_user_function_is_not_disguised():
     assert not isinstance(failure.value, DerivativeError)
 
 
+# -- arrays of traced values -------------------------------------------------------------------------------------------
+
+
+def test_a_rotation_matrix_is_orthogonal_and_turns_at_unit_speed():
+    def rotation(angles):
+        (ca, sa), (cb, sb) = ((np.cos(angle), np.sin(angle)) for angle in angles)
+        return autodiff.array([[ca, -sa, 0.0], [sa, ca, 0.0], [0, 0, 1]]) @ autodiff.array(
+            ([1.0, 0.0, 0.0], [0.0, cb, -sb], [0.0, sb, cb])
+        )
+
+    angles = np.array([0.3, -1.1])
+    check_grads(rotation, (angles,))
+    np.testing.assert_allclose(rotation(angles) @ rotation(angles).T, np.eye(3), atol=1e-15)
+    derivative = jvp(rotation, (angles,), (np.array([1.0, 0.0]),))[1]
+    np.testing.assert_allclose(derivative @ rotation(angles).T, [[0, -1, 0], [1, 0, 0], [0, 0, 0]], atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda v: v,
+        lambda v: [v, v],
+        lambda v: [v[0, 0], 1, 2.5],
+        lambda v: ([v[0], v[1]], [[0.0, 1.0, 2.0], v[0] ** 2]),
+        lambda v: [[[v[0, 1]]]],
+        lambda v: [np.ones(3), v[1], [v[0, 0], 2, v[0, 1]]],
+    ],
+)
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_array_is_that_of_numpy(nest, dtype):
+    for given in (x, x.astype(np.float32)):
+        value = jvp(lambda v: autodiff.array(nest(v), dtype), (given,), (given,))[0]
+        wanted = np.array(nest(given), dtype)
+        assert value.dtype == wanted.dtype
+        np.testing.assert_array_equal(value, wanted)
+    check_grads(lambda v: autodiff.array(nest(v)), (x,))
+
+
+def test_array_of_plain_values_and_of_nothing():
+    assert autodiff.array([1, 2]).dtype == int
+    assert autodiff.array([]).shape == (0,)
+    assert autodiff.array([[], []]).shape == (2, 0)
+    copy_of_x = autodiff.array(x)
+    assert copy_of_x is not x and np.array_equal(copy_of_x, x)
+
+
+def test_array_refuses_irregular_nesting():
+    for f in (lambda v: [[v[0, 0]], [v[0, 1], 1.0]], lambda v: [v[0, 0], v[0]], lambda v: [v[0], [1.0]]):
+        with pytest.raises(ValueError, match="same shape"):
+            inside(lambda v, f=f: autodiff.array(f(v)))
+
+
 # -- the messages ------------------------------------------------------------------------------------------------------
 
 
