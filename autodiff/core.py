@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
+from numpy import float64, ndarray
 
 from autodiff.values import (
     AbstractArray,
@@ -52,6 +53,8 @@ __all__ = [
     "size_of",
     "zeros_like",
 ]
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(float64)
 
 _levels = itertools.count()
 
@@ -121,13 +124,13 @@ class Primitive:
 class Trace:
     """One differentiation in progress. Closed when the differentiated function has returned."""
 
-    __slots__ = ("closed", "level", "name", "numbers")
+    __slots__ = ("closed", "has_python_floats", "level", "name")
 
     def __init__(self, name: str):
         self.name = name
         self.level = next(_levels)
         self.closed = False
-        self.numbers = False  # whether Python numbers are among its inputs
+        self.has_python_floats = False  # among its inputs
 
     def owns(self, value: Any) -> bool:
         return type(value) is Traced and value.owner is self
@@ -135,12 +138,20 @@ class Trace:
     def process(self, primitive: Primitive, args: Sequence, params: dict) -> Any:
         raise NotImplementedError
 
-    def refuse_hidden(self, primitive: Primitive, out: Traced) -> None:
-        """An implementation is given no value of this trace or an inner one; to return one, it needs a back door."""
-        if out.owner.level >= self.level:
-            raise DerivativeError(
-                f"{primitive.name!r} uses a value under differentiation that is not among its arguments; pass it as one"
-            )
+    def check_output(self, primitive: Primitive, out: Any) -> None:
+        """Refuse what would make a derivative silently wrong: complex values, and traced ones let in by a back door."""
+        for o in out if type(out) is tuple else (out,):
+            if type(o) is Traced:  # complex ones were refused by the outer trace that it belongs to
+                if o.owner.level >= self.level:  # an implementation is given no value of this trace or an inner one
+                    raise DerivativeError(
+                        f"{primitive.name!r} uses a value under differentiation that is not among its arguments; pass"
+                        " it as one"
+                    )
+            elif dtype_of(o).kind == "c":
+                raise DerivativeError(
+                    f"{primitive.name!r} gave a complex value; only real ones are differentiated. Write real and"
+                    " imaginary part as two real values: x * np.cos(t) and x * np.sin(t) for x * np.exp(1j * t)"
+                )
 
 
 class ReverseTrace(Trace):
@@ -152,7 +163,9 @@ class ReverseTrace(Trace):
 
     __slots__ = ("slots", "tape")
 
-    small = 1024  # bytes: an array of so few stays on the tape unread, which is faster than taking it off
+    small = (
+        1024  # bytes: arrays up to this size are kept even if no rule reads them, which is cheaper than replacing them
+    )
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -161,7 +174,7 @@ class ReverseTrace(Trace):
 
     def new(self, primal: Any) -> Traced:
         """A traced value with the next free slot."""
-        self.numbers = self.numbers or type(primal) is float
+        self.has_python_floats = self.has_python_floats or type(primal) is float
         slot = self.slots
         self.slots = slot + 1
         return Traced(primal, self, slot)
@@ -182,10 +195,14 @@ class ReverseTrace(Trace):
             out, saved = primitive.record(values, params)
         else:  # what the default `record` comes to when no outer trace is involved
             out = saved = primitive.impl(*values, **params)
-        if type(out) is Traced:
-            self.refuse_hidden(primitive, out)
+        kind = type(out)
+        if kind is ndarray:
+            if (dtype := out.dtype) is not FLOAT64 and dtype is not FLOAT32:
+                self.check_output(primitive, out)
+        elif kind is not float64:
+            self.check_output(primitive, out)
         slot = self.slots
-        several = type(out) is tuple
+        several = kind is tuple
         result: Any
         if several:
             result = tuple([self.new(o) for o in out])
@@ -193,19 +210,23 @@ class ReverseTrace(Trace):
             self.slots = slot + 1
             result = _new_traced(Traced)
             result.primal, result.owner, result.handle = out, self, slot
-        if not primitive.reads_out:
-            form = tuple([self.unread(o) for o in out]) if several else self.unread(out)
-            saved, out = (form if saved is out else saved), form
-        if not primitive.reads_args:
-            values = [self.unread(value) for value in values]
-        elif self.numbers:
-            values = _numpy_numbers(values, parents)
+        small = self.small
+        if not primitive.reads_out and (several or (kind is ndarray and (out.nbytes > small or out.base is not None))):
+            unread = tuple([self.unread(o) for o in out]) if several else self.unread(out)
+            saved, out = (unread if saved is out else saved), unread
+        if not primitive.reads_args:  # as `unread` does, without the calls
+            values = [
+                v if type(v) is not ndarray or (v.nbytes <= small and v.base is None) else AbstractArray(v)
+                for v in values
+            ]
+        elif self.has_python_floats:
+            values = _as_numpy_floats(values, parents)
         self.tape.append((primitive, parents, values, params, saved, out, slot))
         return result
 
     def unread(self, value: Any) -> Any:
-        """What the tape keeps of a value that no rule reads: the form of an array, unless it is small and no view."""
-        if type(value) is not np.ndarray or (value.nbytes <= self.small and value.base is None):
+        """What the tape keeps of a value that no rule reads: its shape and dtype, or a small array that is no view."""
+        if type(value) is not ndarray or (value.nbytes <= self.small and value.base is None):
             return value
         return AbstractArray(value)
 
@@ -278,10 +299,10 @@ def _accumulate(cotangents: list, owned: set[int], slot: int, g: Any) -> None:
         owned.add(slot)
 
 
-def _numpy_numbers(values: list, handles: list) -> list:
-    """Python numbers of a trace as NumPy's, for the rules: 1 / 0.0 is infinite there, and an error in Python.
+def _as_numpy_floats(values: list, handles: list) -> list:
+    """The Python floats of a trace as NumPy's, for the rules: 1 / 0.0 is infinite there, and an error in Python.
 
-    The function itself keeps the Python number, which does not widen a float32 array that it meets.
+    The function itself keeps the Python float, which does not widen a float32 array that it meets.
     """
     mine = [h is not None and h is not CONSTANT for h in handles]
     return [np.float64(v) if m and type(v) is float else v for v, m in zip(values, mine, strict=True)]
@@ -302,27 +323,35 @@ class ForwardTrace(Trace):
     __slots__ = ()
 
     def new(self, primal: Any, tangent: Any) -> Traced:
-        self.numbers = self.numbers or type(primal) is float
+        self.has_python_floats = self.has_python_floats or type(primal) is float
         return Traced(primal, self, tangent)
 
     def process(self, primitive: Primitive, args: Sequence, params: dict) -> Any:
-        values, tangents = [], []
+        values, tangents, nested = [], [], False
         for arg in args:
-            if type(arg) is Traced and arg.owner is self:
-                values.append(arg.primal)
-                tangents.append(arg.handle)
-            else:
-                values.append(arg)
-                tangents.append(None)
-        out = primitive.apply(values, params)
-        if type(out) is Traced:
-            self.refuse_hidden(primitive, out)
-        if self.numbers:
-            values = _numpy_numbers(values, tangents)
+            tangent = None
+            if type(arg) is Traced:
+                if arg.owner is self:
+                    tangent, arg = arg.handle, arg.primal
+                if type(arg) is Traced:
+                    nested = True
+            values.append(arg)
+            tangents.append(tangent)
+        out = primitive.apply(values, params) if nested else primitive.impl(*values, **params)
+        kind = type(out)
+        if kind is ndarray:
+            if (dtype := out.dtype) is not FLOAT64 and dtype is not FLOAT32:
+                self.check_output(primitive, out)
+        elif kind is not float64:
+            self.check_output(primitive, out)
+        if self.has_python_floats:
+            values = _as_numpy_floats(values, tangents)
         tangent = primitive.jvp(tangents, out, *values, **params)
-        if type(out) is tuple:
+        if kind is tuple:
             return tuple([Traced(o, self, match_tangent(t, o)) for o, t in zip(out, tangent, strict=True)])
-        return Traced(out, self, match_tangent(tangent, out))
+        result: Any = _new_traced(Traced)
+        result.primal, result.owner, result.handle = out, self, match_tangent(tangent, out)
+        return result
 
 
 # The classes of trace that a transformation starts; `debug_nans` puts its own in their place.
@@ -380,5 +409,5 @@ def _cast(t: Any, value: Any) -> Any:
     if before == dtype:
         return t
     if before.kind == "c" and dtype.kind != "c":
-        raise DerivativeError("a real value became complex on the way; derivatives of complex values are not supported")
+        raise DerivativeError("a tangent or cotangent is complex; only real values are differentiated")
     return t.astype(dtype) if hasattr(t, "astype") else dtype.type(t)

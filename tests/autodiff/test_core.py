@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autodiff import DerivativeError, Primitive, Traced, check_grads, define, grad, jvp, vjp
+from autodiff import DerivativeError, Primitive, Traced, check_grads, define, grad, jvp, linearize, vjp
 from autodiff.core import AbstractArray, ReverseTrace, match, primal, zeros_like
 
 
@@ -68,9 +68,59 @@ def test_python_numbers_do_not_raise_where_numpy_does_not():
         assert jvp(lambda x: 1 / x, (0.0,), (1.0,))[1] == -np.inf
 
 
-def test_complex_values_on_the_way_are_refused():
-    with pytest.raises(DerivativeError, match="complex"):
-        grad(lambda x: np.sum(np.exp(1j * x) * np.exp(-1j * x)))(np.ones(2))
+fourier = define(
+    "fourier",
+    lambda x: np.fft.fft(x),
+    jvp=lambda t, out, x: np.fft.fft(t[0]),
+    vjp=lambda needs, g, out, x: (np.real(np.fft.fft(g)),),
+)
+halves = define(
+    "halves",
+    lambda x: (x / 2, x * 0.5j),
+    jvp=lambda t, out, x: (t[0] / 2, t[0] * 0.5j),
+    vjp=lambda needs, g, out, x: (np.real(g[0] / 2 - 0.5j * g[1]),),
+)
+
+
+@pytest.mark.parametrize(
+    ("f", "name"),
+    [
+        (lambda x: np.real((x + 1j) ** 2), "add"),
+        (lambda x: np.imag((x + 1j) ** 2), "add"),
+        (lambda x: np.abs(1j * x), "multiply"),
+        (lambda x: np.angle(x + np.ones(2) * 1j), "add"),
+        (lambda x: np.sum(np.exp(1j * x) * np.exp(-1j * x)), "multiply"),
+        (lambda x: np.where(x > 0, x, 1j), "where"),
+        (lambda x: np.real(np.array([[1j, 1.0]]) @ x), "matmul"),
+        (lambda x: np.real(np.complex64(1j) * x.astype(np.float32)), "multiply"),
+        (lambda x: np.real(fourier(x)), "fourier"),
+        (lambda x: np.real(halves(x)[1]), "halves"),
+        (lambda x: np.real(grad(lambda y: np.sum(y * x))(x) * 1j), "multiply"),
+    ],
+)
+def test_complex_intermediates_are_refused_in_every_mode(f, name):
+    x = np.ones(2)
+    for call in (
+        lambda: vjp(f, x),
+        lambda: jvp(f, (x,), (x,)),
+        lambda: linearize(f, x),
+        lambda: jvp(lambda x: jvp(f, (x,), (x,))[1], (x,), (x,)),
+        lambda: vjp(lambda x: vjp(f, x)[0], x),
+    ):
+        with pytest.raises(DerivativeError, match=f"'{name}' gave a complex value; only real ones are differentiated"):
+            call()
+
+
+def test_complex_tangents_and_cotangents_are_refused():
+    with pytest.raises(DerivativeError, match="is complex"):
+        jvp(np.sin, (1.0,), (1j,))
+    with pytest.raises(DerivativeError, match="is complex"):
+        vjp(np.sin, 1.0)[1](1j)
+
+
+def test_complex_constants_that_meet_no_traced_value_are_fine():
+    c = np.array([3.0 + 4.0j])
+    assert grad(lambda x: np.sum(np.abs(c) * x * np.imag(c)))(2.0) == 20.0
 
 
 def test_a_rule_with_the_wrong_number_of_cotangents_is_named():
