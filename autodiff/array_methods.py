@@ -84,58 +84,58 @@ class ArrayMethods:
     def __add__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["add"].apply((self, other), {})
+        return OPERATORS.add.apply((self, other), {})
 
     def __radd__(self, other: Any) -> Self:
-        return OPERATORS["add"].apply((as_operand(other), self), {})
+        return OPERATORS.add.apply((as_operand(other), self), {})
 
     def __sub__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["sub"].apply((self, other), {})
+        return OPERATORS.sub.apply((self, other), {})
 
     def __rsub__(self, other: Any) -> Self:
-        return OPERATORS["sub"].apply((as_operand(other), self), {})
+        return OPERATORS.sub.apply((as_operand(other), self), {})
 
     def __mul__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["mul"].apply((self, other), {})
+        return OPERATORS.mul.apply((self, other), {})
 
     def __rmul__(self, other: Any) -> Self:
-        return OPERATORS["mul"].apply((as_operand(other), self), {})
+        return OPERATORS.mul.apply((as_operand(other), self), {})
 
     def __truediv__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["truediv"].apply((self, other), {})
+        return OPERATORS.truediv.apply((self, other), {})
 
     def __rtruediv__(self, other: Any) -> Self:
-        return OPERATORS["truediv"].apply((as_operand(other), self), {})
+        return OPERATORS.truediv.apply((as_operand(other), self), {})
 
     def __pow__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["pow"].apply((self, other), {})
+        return OPERATORS.pow.apply((self, other), {})
 
     def __rpow__(self, other: Any) -> Self:
-        return OPERATORS["pow"].apply((as_operand(other), self), {})
+        return OPERATORS.pow.apply((as_operand(other), self), {})
 
     def __matmul__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["matmul"].apply((self, other), {})
+        return OPERATORS.matmul.apply((self, other), {})
 
     def __rmatmul__(self, other: Any) -> Self:
-        return OPERATORS["matmul"].apply((as_operand(other), self), {})
+        return OPERATORS.matmul.apply((as_operand(other), self), {})
 
     def __mod__(self, other: Any) -> Self:
         if type(other) is list or type(other) is tuple:
             other = as_operand(other)
-        return OPERATORS["mod"].apply((self, other), {})
+        return OPERATORS.mod.apply((self, other), {})
 
     def __rmod__(self, other: Any) -> Self:
-        return OPERATORS["mod"].apply((as_operand(other), self), {})
+        return OPERATORS.mod.apply((as_operand(other), self), {})
 
     def __floordiv__(self, other: Any) -> Any:
         return np.floor_divide(*_primals(self, other))
@@ -150,13 +150,13 @@ class ArrayMethods:
         return other // self, other % self
 
     def __neg__(self) -> Self:
-        return OPERATORS["neg"].apply((self,), {})
+        return OPERATORS.neg.apply((self,), {})
 
     def __pos__(self) -> Self:
         return self
 
     def __abs__(self) -> Self:
-        return OPERATORS["abs"].apply((self,), {})
+        return OPERATORS.abs.apply((self,), {})
 
     def __round__(self, ndigits: int = 0) -> Any:
         return np.round(_primal(self), ndigits)
@@ -188,7 +188,7 @@ class ArrayMethods:
     def __getitem__(self, index: Any) -> Self:
         if type(index) is not int and type(index) is not slice:
             index = strip(index)
-        return OPERATORS["getitem"].apply((self,), {"index": index})
+        return OPERATORS.getitem.apply((self,), {"index": index})
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         text = _index_text(index)
@@ -338,7 +338,7 @@ class ArrayMethods:
         """To integers or booleans nothing has a derivative: the result is a constant."""
         kind = np.dtype(dtype).kind
         if kind == "f":
-            return OPERATORS["astype"].apply((self,), {"dtype": np.dtype(dtype)})
+            return OPERATORS.astype.apply((self,), {"dtype": np.dtype(dtype)})
         if kind in "iub":
             return np.asarray(_primal(self)).astype(dtype)
         raise DerivativeError(f"astype to {np.dtype(dtype)}: only real floating-point values are differentiated")

@@ -100,8 +100,10 @@ class Primitive:
         """Call this primitive: on the innermost trace among the arguments, or plainly when none is traced."""
         trace = None
         for arg in args:
-            if type(arg) is Traced and (trace is None or arg.owner.level > trace.level):
-                trace = arg.owner
+            if type(arg) is Traced:
+                owner = arg.owner
+                if trace is None or (owner is not trace and owner.level > trace.level):
+                    trace = owner
         if trace is None:
             return self.impl(*args, **params)
         if trace.closed:
@@ -183,13 +185,16 @@ class ReverseTrace(Trace):
         # This loop runs once per operation of the user's function; it asks each argument's type once and no more.
         values, parents, nested = [], [], False
         for arg in args:
-            parent = CONSTANT
             if type(arg) is Traced:
                 if arg.owner is self:
-                    parent, arg = arg.handle, arg.primal
+                    parents.append(arg.handle)
+                    arg = arg.primal
+                else:
+                    parents.append(CONSTANT)
                 if type(arg) is Traced:
                     nested = True
-            parents.append(parent)
+            else:
+                parents.append(CONSTANT)
             values.append(arg)
         if nested or type(primitive) is not Primitive:
             out, saved = primitive.record(values, params)
@@ -205,20 +210,21 @@ class ReverseTrace(Trace):
         several = kind is tuple
         result: Any
         if several:
-            result = tuple([self.new(o) for o in out])
+            result = tuple(map(self.new, out))
         else:
             self.slots = slot + 1
             result = _new_traced(Traced)
-            result.primal, result.owner, result.handle = out, self, slot
-        small = self.small
-        if not primitive.reads_out and (several or (kind is ndarray and (out.nbytes > small or out.base is not None))):
-            unread = tuple([self.unread(o) for o in out]) if several else self.unread(out)
-            saved, out = (unread if saved is out else saved), unread
-        if not primitive.reads_args:  # as `unread` does, without the calls
-            values = [
-                v if type(v) is not ndarray or (v.nbytes <= small and v.base is None) else AbstractArray(v)
-                for v in values
-            ]
+            result.primal = out
+            result.owner = self
+            result.handle = slot
+        if not primitive.reads_out and (several or kind is ndarray):
+            if several or out.nbytes > self.small or out.base is not None:
+                unread = tuple(map(self.unread, out)) if several else self.unread(out)
+                saved, out = (unread if saved is out else saved), unread
+        if not primitive.reads_args:  # a loop, and not calls of `unread`, for speed
+            for i, value in enumerate(values):
+                if type(value) is ndarray and (value.nbytes > self.small or value.base is not None):
+                    values[i] = AbstractArray(value)
         elif self.has_python_floats:
             values = _as_numpy_floats(values, parents)
         self.tape.append((primitive, parents, values, params, saved, out, slot))
@@ -348,7 +354,11 @@ class ForwardTrace(Trace):
             values = _as_numpy_floats(values, tangents)
         tangent = primitive.jvp(tangents, out, *values, **params)
         if kind is tuple:
-            return tuple([Traced(o, self, match_tangent(t, o)) for o, t in zip(out, tangent, strict=True)])
+            if len(tangent) != len(out):
+                raise DerivativeError(
+                    f"the forward rule of {primitive.name!r} returned {len(tangent)} tangents for {len(out)} outputs"
+                )
+            return tuple(map(self.new, out, map(match_tangent, tangent, out)))
         result: Any = _new_traced(Traced)
         result.primal, result.owner, result.handle = out, self, match_tangent(tangent, out)
         return result

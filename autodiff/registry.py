@@ -34,8 +34,24 @@ NON_DIFFERENTIABLE: dict[Callable, Callable] = {}
 # NumPy functions that write into an array or otherwise cannot be differentiated: they raise, with advice.
 REFUSED: dict[Callable, Callable] = {}
 
-# The primitives behind operators, by the names of the module `operator`: x + y calls OPERATORS["add"].
-OPERATORS: dict[str, Operation] = {}
+
+class Operators:
+    """The primitives behind the operators of traced values, named as in the module `operator`, and behind `astype`."""
+
+    add: Operation
+    sub: Operation
+    mul: Operation
+    truediv: Operation
+    pow: Operation
+    mod: Operation
+    matmul: Operation
+    neg: Operation
+    abs: Operation
+    getitem: Operation
+    astype: Operation
+
+
+OPERATORS = Operators()
 
 
 def implements(*functions: Callable | None) -> Callable[[Handler], Handler]:

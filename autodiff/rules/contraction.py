@@ -50,7 +50,7 @@ def _rows(x):
 matmul = bilinear("matmul", np.matmul, _matmul_x, _matmul_y)
 
 
-OPERATORS["matmul"] = REGISTRY[np.matmul] = REGISTRY[np.linalg.matmul] = matmul
+OPERATORS.matmul = REGISTRY[np.matmul] = REGISTRY[np.linalg.matmul] = matmul
 
 
 # -- einsum ------------------------------------------------------------------------------------------------------------

@@ -146,9 +146,8 @@ ldexp = binary(np.ldexp, lambda z, _x, n: np.ldexp(dtype_of(z).type(1), n), ZERO
 heaviside = binary(np.heaviside, ZERO, lambda _z, x, _y: np.equal(x, 0))
 
 
-OPERATORS.update(
-    add=add, sub=subtract, mul=multiply, truediv=divide, pow=power, mod=remainder, neg=negative, abs=absolute
-)
+OPERATORS.add, OPERATORS.sub, OPERATORS.mul, OPERATORS.truediv = add, subtract, multiply, divide
+OPERATORS.pow, OPERATORS.mod, OPERATORS.neg, OPERATORS.abs = power, remainder, negative, absolute
 
 
 @implements(np.divmod)

@@ -45,7 +45,7 @@ def _gathered(g, x, shape, index):
 
 scatter = linear("scatter", _scatter_value, _gathered)
 take_at = linear("getitem", lambda x, index: x[index], lambda g, x, index: scatter(g, shape=shape_of(x), index=index))
-OPERATORS["getitem"] = take_at
+OPERATORS.getitem = take_at
 
 
 # -- functions that only move entries ----------------------------------------------------------------------------------

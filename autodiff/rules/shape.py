@@ -9,7 +9,7 @@ from autodiff.rules.families import axes_of, constant, define, implements_each, 
 from autodiff.rules.indexing import moved_together
 
 _astype = linear("astype", lambda x, dtype: np.asarray(x).astype(dtype), lambda g, x, dtype: g)
-OPERATORS["astype"] = _astype
+OPERATORS.astype = _astype
 _reshape = linear(
     "reshape", lambda x, shape: np.asarray(x).reshape(shape), lambda g, x, shape: np.reshape(g, shape_of(x))
 )

@@ -129,6 +129,13 @@ def test_a_rule_with_the_wrong_number_of_cotangents_is_named():
         grad(wrong)(1.0, 2.0)
 
 
+def test_a_rule_with_the_wrong_number_of_tangents_is_named():
+    rules = {"jvp": lambda t, out, x: (t[0],), "vjp": lambda needs, g, out, x: (g[0] + g[1],)}
+    wrong = define("wrong", lambda x: (x, x), **rules)
+    with pytest.raises(DerivativeError, match="'wrong' returned 1 tangents for 2 outputs"):
+        jvp(wrong, (1.0,), (1.0,))
+
+
 def test_none_in_a_reverse_rule_means_zero():
     f = define("first", lambda x, y: x, jvp=lambda t, out, x, y: t[0], vjp=lambda needs, g, out, x, y: (g, None))
     assert grad(f, argnums=(0, 1))(1.0, 2.0) == (1.0, 0.0)
