@@ -10,10 +10,9 @@ through it.
 """
 
 from autodiff.array_methods import array
-from autodiff.checking import check_grads, numerical_jacobian
+from autodiff.checking import check_grads, debug_nans, numerical_jacobian
 from autodiff.core import DerivativeError, Primitive, Traced
 from autodiff.custom_operators import FUSED, fused
-from autodiff.debugging import debug_nans
 from autodiff.registry import implements
 from autodiff.rules.families import bilinear, binary, define, linear, unary
 from autodiff.rules.indexing import at

@@ -5,11 +5,11 @@
 array([[2., 4.]])
 """
 
+from autodiff.calculus.computation_graph import graph
 from autodiff.calculus.derivative import D, difference_quotient, difference_table, differential, volume_scale
+from autodiff.calculus.drawing import draw
 from autodiff.calculus.identities import holds, verify
 from autodiff.calculus.tables import Path, Paths, Table, forward_table, paths, reverse_table
-from autodiff.drawing import draw
-from autodiff.graph import graph
 
 __all__ = [
     "D",

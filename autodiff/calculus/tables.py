@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff import tree
+from autodiff.calculus.computation_graph import Call, Graph, graph, operand_names, show
 from autodiff.core import DerivativeError, zeros_like
-from autodiff.graph import Call, Graph, graph, operand_names, show
 
 MACRON = "\u0304"  # turns x into x-bar, the adjoint of x
 

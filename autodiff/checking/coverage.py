@@ -1,4 +1,7 @@
-"""The table of what is covered, written from the registry itself: `python -m autodiff.coverage > docs/coverage.md`."""
+"""The page of covered functions, generated from the registry.
+
+python -m autodiff.checking.coverage > docs/coverage.md
+"""
 
 from __future__ import annotations
 
@@ -27,21 +30,22 @@ _FAMILIES: tuple[tuple[str, ModuleType], ...] = (
 
 _HEAD = """# Coverage
 
-Generated from the registry by `python -m autodiff.coverage`, with NumPy {version}. {count} functions of NumPy are
-differentiated, all of them in forward and in reverse mode, to any order, in float32 and float64. They are called as
-plain NumPy: `np.` functions, operators, methods of arrays. Besides, there is `autodiff.at(x)[index].set(v)`, with
-`.add(v)` and `.multiply(v)`, for assignment. Points without a derivative are the matter of `conventions.md`.
+Generated from the registry by `python -m autodiff.checking.coverage`, with NumPy {version}. {count} functions of NumPy
+can be differentiated, all of them in forward and reverse mode, to any order, in float32 and float64. Call them as in
+plain NumPy: as `np.` functions, operators, or methods of arrays. `autodiff.array([...])` stands in for `np.array`, and
+`autodiff.at(x)[index].set(v)`, with `.add(v)` and `.multiply(v)`, for assignment. For points where no derivative
+exists, see `conventions.md`.
 
 """
 _NOTES = {
-    "Constants": "Piecewise constant, boolean, or about shapes: they see plain values and give plain values.",
+    "Constants": "Piecewise constant, boolean, or about shapes: they see plain values and return plain values.",
     "Writing into arrays": "These raise an error that says what to write instead.",
     "Not covered": "These raise an error that names the nearest covered function. `autodiff.implements` adds a rule.",
 }
 
 
 def functions_of_numpy() -> Iterator[Callable]:
-    """All that NumPy hands to the protocols: its ufuncs, and its functions that dispatch."""
+    """All functions that NumPy sends through its two protocols: ufuncs, and functions that dispatch."""
     for module in (np, np.linalg):
         for name in dir(module):
             function = getattr(module, name)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from html import escape
 
-from autodiff.graph import Graph, graph, show
+from autodiff.calculus.computation_graph import Graph, graph, show
 
 FORMATS = ("text", "dot", "svg")
 

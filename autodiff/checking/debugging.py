@@ -12,7 +12,7 @@ import numpy as np
 
 from autodiff.core import TRACES, AbstractArray, ForwardTrace, Primitive, ReverseTrace, primal
 
-_LIBRARIES = (os.path.dirname(__file__) + os.sep, os.path.dirname(np.__file__) + os.sep)
+_LIBRARIES = (os.path.dirname(os.path.dirname(__file__)) + os.sep, os.path.dirname(np.__file__) + os.sep)
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def debug_nans() -> Iterator[None]:
     ...     grad(lambda x: np.sqrt(np.sum(x * x) - 1.0))(np.zeros(2))
     Traceback (most recent call last):
         ...
-    FloatingPointError: the value of 'sqrt' is nan, called at <doctest autodiff.debugging.debug_nans[1]>:2
+    FloatingPointError: the value of 'sqrt' is nan, called at <doctest autodiff.checking.debugging.debug_nans[1]>:2
     """
     token = TRACES.set((_CheckedReverseTrace, _CheckedForwardTrace))
     try:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 import autodiff.core
-from autodiff import check_grads, coverage, jvp, tree, vjp
+from autodiff import check_grads, jvp, tree, vjp
+from autodiff.checking import coverage
 from autodiff.core import DerivativeError, Traced
 from autodiff.registry import name_of
 from autodiff.rules import NON_DIFFERENTIABLE, REFUSED, REGISTRY
@@ -126,7 +127,7 @@ def test_float32_is_never_widened(function, example, monkeypatch):
 
 
 def test_coverage_page_is_up_to_date():
-    """docs/coverage.md is what `python -m autodiff.coverage` prints."""
-    page = Path(__file__, "../../../docs/coverage.md").resolve().read_text()
+    """docs/coverage.md is what `python -m autodiff.checking.coverage` prints."""
+    page = (Path(__file__).parents[3] / "docs" / "coverage.md").read_text(encoding="utf-8")
     if f"NumPy {'.'.join(np.__version__.split('.')[:2])}." in page:
         assert page == coverage.markdown()

@@ -1,0 +1,1 @@
+"""Makes the helpers beside this file (`calls`, `examples`, `pages`) importable from the folders below."""
