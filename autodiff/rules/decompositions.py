@@ -209,12 +209,24 @@ _svd = define("svd", _svd_any.impl, jvp=_svd_forward, vjp=_svd_reverse)
 
 @implements(np.linalg.svd)
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    if hermitian:
+        return _svd_of_symmetric(a, compute_uv)
     if not compute_uv:
         return np.linalg.svdvals(a)
     rows, columns = shape_of(a)[-2:]
     if full_matrices and rows != columns:
         raise DerivativeError("np.linalg.svd: the extra vectors are arbitrary; use full_matrices=False")
     return SVDResult(*_svd(a))
+
+
+def _svd_of_symmetric(a, compute_uv):
+    """From the eigenvalues, as NumPy does it: of a it reads the lower triangle."""
+    if not compute_uv:
+        return np.flip(np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1), -1)
+    w, v = np.linalg.eigh(a)
+    order = np.flip(np.argsort(np.abs(primal(w)), axis=-1), -1)
+    w, v = np.take_along_axis(w, order, -1), np.take_along_axis(v, order[..., None, :], -1)
+    return SVDResult(v, np.abs(w), H(v * np.sign(w)[..., None, :]))
 
 
 def _svdvals_tangent(tangents, s, a):

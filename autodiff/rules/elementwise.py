@@ -161,6 +161,13 @@ def modf(x):
     return x - whole, whole
 
 
+@implements(np.frexp)
+def frexp(x):
+    """x = mantissa * 2^exponent; the exponent is piecewise constant, the mantissa is not."""
+    exponent = np.frexp(primal(x))[1]
+    return np.ldexp(x, -exponent), exponent
+
+
 # sin(pi x) / (pi x). Near 0 the quotient in its derivative loses all digits, and the sum of the series does not.
 def _sinc_derivative(y, x):
     near = abs(primal(x)) < 0.5
@@ -245,7 +252,7 @@ def unwrap(p, discont=None, axis=-1, *, period=2 * math.pi):
 constant(
     np.sign, np.signbit, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around, np.floor_divide, np.spacing,
     np.isfinite, np.isnan, np.isinf, np.isneginf, np.isposinf, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj,
-    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.imag, np.angle, np.frexp,
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.imag, np.angle,
     np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose, np.allclose, np.array_equal,
     np.array_equiv, np.isin,
 )  # fmt: skip

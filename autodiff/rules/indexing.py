@@ -91,7 +91,9 @@ def moved_together(function, arrays):
 
 @implements(np.insert)
 def insert(arr, obj, values, axis=None):
-    return moved_together(lambda a, v: np.insert(a, obj, v, axis), [as_operand(arr), as_operand(values)])
+    arr, values = as_operand(arr), as_operand(values)
+    values = values.astype(dtype_of(arr)) if hasattr(values, "astype") else np.asarray(values, dtype_of(arr))
+    return moved_together(lambda a, v: np.insert(a, obj, v, axis), [arr, values])
 
 
 @implements(np.pad)
@@ -103,7 +105,7 @@ def pad(array, pad_width, mode="constant", **options):
     padded = _pad(array, pad_width, mode, **{k: v for k, v in options.items() if k != "constant_values"})
     fill, nothing = options.get("constant_values", 0), np.zeros(shape_of(array), dtype_of(array))
     if type(fill) is Traced:
-        return padded + fill * np.pad(nothing, pad_width, constant_values=1)
+        return padded + fill.astype(dtype_of(array)) * np.pad(nothing, pad_width, constant_values=1)
     return padded if np.all(np.equal(fill, 0)) else padded + np.pad(nothing, pad_width, constant_values=fill)
 
 

@@ -7,7 +7,7 @@ The tangents are those of matrix calculus, such as d(A^-1) = -A^-1 dA A^-1. Wher
 import numpy as np
 
 from autodiff.array_methods import as_operand
-from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.core import DerivativeError, Traced, dtype_of, primal, shape_of
 from autodiff.registry import implements
 from autodiff.rules.families import by_tangent, constant, define
 from autodiff.rules.reduction import count, products_of_others
@@ -179,6 +179,8 @@ def pinv(a, rcond=None, hermitian=False, **options):
 @implements(np.linalg.lstsq)
 def lstsq(a, b, rcond=None):
     a, b = as_operand(a), as_operand(b)
+    dtype = np.result_type(dtype_of(a), dtype_of(b), np.float32)
+    a, b = a.astype(dtype), b.astype(dtype)
     rows, columns = shape_of(a)
     cutoff = np.finfo(dtype_of(a)).eps * max(rows, columns) if rcond is None else max(rcond, 0.0)
     _, _, rank, singular_values = np.linalg.lstsq(primal(a), primal(b), rcond)
@@ -187,7 +189,7 @@ def lstsq(a, b, rcond=None):
         residuals = np.sum((b - a @ x) ** 2, axis=0, keepdims=len(shape_of(b)) == 1)
     else:
         residuals = np.zeros(0, dtype_of(x))
-    return x, residuals, rank, np.linalg.svdvals(a) if primal(a) is not a else singular_values
+    return x, residuals, rank, np.linalg.svdvals(a) if type(a) is Traced else singular_values
 
 
 constant(np.linalg.matrix_rank)

@@ -3,9 +3,9 @@
 import numpy as np
 
 from autodiff.array_methods import as_operand
-from autodiff.core import primal, shape_of
+from autodiff.core import Traced, primal, shape_of
 from autodiff.registry import implements
-from autodiff.rules.reduction import ones_at
+from autodiff.rules.reduction import in_dtype_of, ones_at
 from autodiff.rules.statistics import root
 
 
@@ -28,6 +28,8 @@ def norm(x, ord=None, axis=None, keepdims=False):
 @implements(np.linalg.vector_norm)
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """(sum |x|^p)^(1/p) and its limits; the number of nonzero entries for p = 0."""
+    if type(ord) is Traced:  # none of the short forms below has a derivative by the order
+        return in_dtype_of(x, _general_norm(x, ord, axis, keepdims))
     if ord == 2:
         return root(np.sum(x * x, axis=axis, keepdims=keepdims))
     size = np.abs(x)
@@ -37,7 +39,11 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
         return np.sum(primal(x) != 0, axis=axis, keepdims=keepdims, dtype=primal(x).dtype)
     if ord == 1:
         return np.sum(size, axis=axis, keepdims=keepdims)
-    zero = primal(x) == 0 if ord > 0 else False
+    return _general_norm(x, ord, axis, keepdims)
+
+
+def _general_norm(x, ord, axis, keepdims):
+    size, zero = np.abs(x), primal(x) == 0 if ord > 0 else False
     total = np.sum(np.where(zero, 0.0, np.where(zero, 1.0, size) ** ord), axis=axis, keepdims=keepdims)
     none = primal(total) == 0
     return np.where(none, 0.0, np.where(none, 1.0, total) ** (1 / ord))

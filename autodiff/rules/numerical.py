@@ -41,9 +41,9 @@ def _as_slab(a, axis, end):
 
 @implements(np.ediff1d)
 def ediff1d(ary, to_end=None, to_begin=None):
-    steps = np.diff(np.ravel(ary))
-    parts = [None if to_begin is None else np.ravel(to_begin), steps, None if to_end is None else np.ravel(to_end)]
-    return np.concatenate([part for part in parts if part is not None])
+    dtype = dtype_of(ary)  # of the result, whatever the ends have
+    ends = [[] if end is None else [np.ravel(end).astype(dtype)] for end in (to_begin, to_end)]
+    return np.concatenate([*ends[0], np.diff(np.ravel(ary)), *ends[1]])
 
 
 @implements(np.trapezoid)
@@ -85,7 +85,8 @@ def _slope(f, h, axis, edge_order):
             whole = first + second
             weights = -(first + whole) / (first * whole), whole / (first * second), -first / (second * whole)
             ends.append(weights[0] * f0 + weights[1] * f1 + weights[2] * f2)
-    return np.moveaxis(np.concatenate([ends[0][..., None], inside, ends[1][..., None]], axis=-1), -1, axis)
+    slopes = np.concatenate([ends[0][..., None], inside, ends[1][..., None]], axis=-1)
+    return np.moveaxis(slopes.astype(dtype_of(f)) if dtype_of(f).kind == "f" else slopes, -1, axis)
 
 
 # -- interpolation and spacing -----------------------------------------------------------------------------------------
@@ -189,7 +190,8 @@ def vander(x, N=None, increasing=False):
 def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if full or cov:
         raise DerivativeError("np.polyfit under differentiation returns the coefficients alone: no full=, no cov=")
-    matrix, y = np.vander(as_operand(x), deg + 1), as_operand(y)
+    x, y = as_operand(x) + 0.0, as_operand(y)  # whole numbers become floats
+    matrix = np.vander(x, deg + 1)
     if w is not None:
         w = as_operand(w)
         matrix, y = matrix * w[:, None], y * (w if len(shape_of(y)) == 1 else w[:, None])

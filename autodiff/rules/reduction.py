@@ -50,6 +50,11 @@ def selected(a, where, neutral, dtype=None):
     return a if dtype is None else a.astype(dtype)
 
 
+def in_dtype_of(like, out):
+    """A reduction keeps the dtype of its array, whatever that of an option such as `initial`."""
+    return out if dtype_of(out) == dtype_of(like) else out.astype(dtype_of(like))
+
+
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 
@@ -74,7 +79,7 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=Tru
     if out is not None:
         raise writes_out(np.sum)
     total = _sum(selected(a, where, 0, dtype), axis=axis, keepdims=keepdims)
-    return total if type(initial) is int and initial == 0 else total + initial
+    return total if type(initial) is int and initial == 0 else in_dtype_of(total, total + initial)
 
 
 def _running_transpose(g, x, axis):
@@ -125,7 +130,7 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=Tr
     if shape_of(a) == ():
         return a * initial
     product = with_kept_axes(_prod(axes_last(a, axis)), shape_of(a), axis, keepdims)
-    return product if type(initial) is int and initial == 1 else product * initial
+    return product if type(initial) is int and initial == 1 else in_dtype_of(product, product * initial)
 
 
 def _running_product(x):
@@ -204,7 +209,7 @@ def max(a, axis=None, out=None, keepdims=False, initial=None, where=True):
     if out is not None:
         raise writes_out(np.max)
     largest = _max(selected(a, where, -math.inf), axis=axis, keepdims=keepdims)
-    return largest if initial is None else np.maximum(largest, initial)
+    return largest if initial is None else in_dtype_of(largest, np.maximum(largest, initial))
 
 
 @implements(np.min, np.amin, np.minimum.reduce)
@@ -212,7 +217,7 @@ def min(a, axis=None, out=None, keepdims=False, initial=None, where=True):
     if out is not None:
         raise writes_out(np.min)
     smallest = _min(selected(a, where, math.inf), axis=axis, keepdims=keepdims)
-    return smallest if initial is None else np.minimum(smallest, initial)
+    return smallest if initial is None else in_dtype_of(smallest, np.minimum(smallest, initial))
 
 
 @implements(np.logaddexp.reduce)
@@ -220,7 +225,7 @@ def logaddexp_reduce(a, axis=0, dtype=None, out=None, keepdims=False, initial=No
     if out is not None:
         raise writes_out(np.logaddexp.reduce)
     total = _logsumexp(selected(a, where, -math.inf, dtype), axis=axis, keepdims=keepdims)
-    return total if initial is None else np.logaddexp(total, initial)
+    return total if initial is None else in_dtype_of(total, np.logaddexp(total, initial))
 
 
 @implements(np.ptp)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autodiff.array_methods import as_operand, writes_out
-from autodiff.core import dtype_of, shape_of, size_of, zeros_like
+from autodiff.array_methods import as_operand, strip, writes_out
+from autodiff.core import dtype_of, primal, shape_of, size_of, zeros_like
 from autodiff.registry import OPERATORS, implements
 from autodiff.rules.families import axes_of, constant, define, implements_each, linear, refuse
 from autodiff.rules.indexing import moved_together
@@ -123,6 +123,16 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     return tuple(np.ravel(x)[place] for x, place in zip(xi, places, strict=True))
 
 
+@implements(np.ix_)
+def ix_(*args):
+    """Each sequence along an axis of its own; those of booleans and integers are indices, and constants."""
+    shapes = [grid.shape for grid in np.ix_(*strip(args))]
+    return tuple(
+        np.reshape(x, shape) if dtype_of(x).kind == "f" else np.ix_(primal(x))[0].reshape(shape)
+        for x, shape in zip(map(as_operand, args), shapes, strict=True)
+    )
+
+
 # -- turning over ------------------------------------------------------------------------------------------------------
 
 
@@ -173,7 +183,7 @@ def triu(m, k=0):
 constant(
     np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.result_type, np.can_cast,
     np.min_scalar_type, np.common_type, np.array_repr, np.array_str, np.array2string, np.shares_memory,
-    np.may_share_memory, np.ix_, np.einsum_path, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
+    np.may_share_memory, np.einsum_path, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
 )  # fmt: skip
 
 

@@ -61,8 +61,9 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         weights = np.transpose(weights, np.argsort(np.argsort(axes)))
         weights = np.reshape(weights, tuple(n if i in axes else 1 for i, n in enumerate(shape_of(a))))
         weights = np.broadcast_to(weights, shape_of(a))
-    total = np.sum(weights, axis=axis, keepdims=keepdims)
-    value = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    dtype = np.result_type(dtype_of(a), dtype_of(weights), *([np.float64] if dtype_of(a).kind in "iub" else []))
+    total = np.sum(weights, axis=axis, keepdims=keepdims, dtype=dtype)
+    value = np.sum(a * weights, axis=axis, keepdims=keepdims, dtype=dtype) / total
     return (value, total) if returned else value
 
 
@@ -87,6 +88,8 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     ordered = np.sort(axes_last(as_operand(a), axis), axis=-1)
     n = shape_of(ordered)[-1]
     q = as_operand(q)
+    if not np.all((primal(q) >= 0) & (primal(q) <= 1)):
+        raise ValueError("Quantiles must be in the range [0, 1]")
     place = np.clip(n * q + (start + q * (1 - start - end)) - 1, 0, n - 1)
     below = np.floor(place)
     step = (place - below).astype(np.result_type(dtype_of(a), np.float32 if isinstance(q, float) else dtype_of(q)))

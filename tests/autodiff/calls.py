@@ -23,6 +23,7 @@ A = _kind(lambda rng, n: rng.standard_normal(n))  # any numbers
 P = _kind(lambda rng, n: rng.uniform(0.5, 2.0, n))  # positive
 U = _kind(lambda rng, n: rng.uniform(-0.7, 0.7, n))  # inside the unit interval
 G = _kind(lambda rng, n: rng.uniform(1.5, 3.0, n))  # greater than 1
+F = _kind(lambda rng, n: rng.uniform(0.55, 0.7, n))  # a fraction, between neighbouring quarters
 N = _kind(lambda rng, n: rng.uniform(0.5, 2.0, n) * rng.choice([-1.0, 1.0], n))  # away from 0
 D = _kind(
     lambda rng, n: rng.permutation(np.arange(n) - n // 2 + 0.25) + rng.uniform(-0.1, 0.1, n)
@@ -39,7 +40,7 @@ class Call(NamedTuple):
     def draw(self, function, dtype=np.float64, seed=0):
         """The call as a function of its arrays alone, and random arrays for it."""
         rng = np.random.default_rng(seed)
-        leaves, rebuild = _flatten((self.args, self.kwargs))
+        leaves, rebuild = flatten((self.args, self.kwargs))
         places = [i for i, leaf in enumerate(leaves) if type(leaf) is Kind]
         arrays = [_array(leaves[i], rng, dtype) for i in places]
 
@@ -58,14 +59,14 @@ def _array(kind, rng, dtype):
     return np.asarray(kind.sample(rng, size), dtype).reshape(kind.shape)
 
 
-def _flatten(value):
+def flatten(value):
     """Leaves of nested lists, tuples and dicts; a Kind is one, though it is a named tuple."""
     if isinstance(value, dict):
-        leaves, rebuild = _flatten(list(value.values()))
+        leaves, rebuild = flatten(list(value.values()))
         return leaves, lambda new: dict(zip(value, rebuild(new), strict=True))
     if type(value) not in (list, tuple):
         return [value], lambda new: new[0]
-    parts = [_flatten(member) for member in value]
+    parts = [flatten(member) for member in value]
     ends = np.cumsum([0] + [len(leaves) for leaves, _ in parts])
 
     def rebuild(new):

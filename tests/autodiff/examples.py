@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from calls import INC, A, Call, D, G, N, P, U, call, through
+from calls import INC, A, Call, D, F, G, N, P, U, call, through
 
 L = np.linalg
 
@@ -19,6 +19,15 @@ def _spd(function, **kwargs):
 
     def of_square(x):
         return function(x @ np.swapaxes(x, -1, -2) + np.eye(x.shape[-1], dtype=x.dtype), **kwargs)
+
+    return of_square
+
+
+def _symmetric(function, **kwargs):
+    """A function of symmetric matrices, with eigenvalues of both signs, as a function of any square ones."""
+
+    def of_square(x):
+        return function(x + np.swapaxes(x, -1, -2), **kwargs)
 
     return of_square
 
@@ -74,6 +83,7 @@ BINARY = {
 ELEMENTWISE = {
     np.ldexp: [call(A(3), np.array([1, 2, -1]))],
     np.modf: [call(G(3))],
+    np.frexp: [call(N(2, 3))],
     np.clip: [call(A(2, 3), -0.5, 0.5), call(A(3), None, 0.2), call(D(3), U(), G(3))],
     np.where: [call(np.array([True, False, True]), A(3), A()), call(np.array([[True], [False]]), A(3), 2.0)],
     np.nan_to_num: [call(A(3)), through(_with_nan(np.nan_to_num), A(3))],
@@ -98,6 +108,7 @@ SHAPE = {
     np.atleast_1d: [call(A()), call(A(), A(2))],
     np.atleast_2d: [call(A(3))],
     np.atleast_3d: [call(A(3)), call(A(2, 3))],
+    np.ix_: [call(A(2), A(3)), call(np.array([0, 1]), A(2))],
     np.meshgrid: [call(A(2), A(3)), call(A(2), A(3), A(2), indexing="ij", sparse=True)],
     np.flip: [call(A(2, 3)), call(A(2, 3), axis=-1), call(A(2, 3), axis=(0, 1))],
     np.flipud: [call(A(2, 3))],
@@ -185,7 +196,7 @@ REDUCTION = {
     np.multiply.accumulate: [call(A(2, 3)), call(A(2, 3), axis=1)],
     np.median: [*reductions(D), call(D(4))],
     np.quantile: [
-        call(D(5), 0.3), call(D(2, 3), 0.6, axis=1), call(D(4, 2), [0.2, 0.7], axis=0, keepdims=True), call(D(5), U()),
+        call(D(5), 0.3), call(D(2, 3), 0.6, axis=1), call(D(4, 2), [0.2, 0.7], axis=0, keepdims=True), call(D(5), F()),
         call(D(5), 0.33, method="hazen"), call(D(2, 3), 0.4, axis=(0, 1), method="weibull"),
     ],
     np.percentile: [call(D(5), 30.0), call(D(2, 3), [20.0, 70.0], axis=1)],
@@ -251,7 +262,9 @@ LINALG = {
         call(N(2, 3, 2), "fro", axis=(0, 2)), call(D(2, 3, 2), 1, axis=(-1, 0), keepdims=True),
         call(A(2, 2, 2), "nuc", axis=(1, 2)),
     ],
-    L.vector_norm: [call(N(2, 3)), call(D(2, 3), ord=3, axis=1), call(D(2, 3), ord=np.inf, keepdims=True)],
+    L.vector_norm: [
+        call(N(2, 3)), call(N(3), ord=G()), call(D(2, 3), ord=3, axis=1), call(D(2, 3), ord=np.inf, keepdims=True),
+    ],
     L.matrix_norm: [call(N(2, 3)), call(A(2, 2, 2), ord=2, keepdims=True)],
     L.cond: [call(A(2, 2)), call(D(2, 2), 1)],
     L.det: [call(A(3, 3)), call(A(2, 2, 2))],
@@ -274,7 +287,8 @@ LINALG = {
     L.eigvalsh: [through(_spd(L.eigvalsh), A(3, 3)), through(_spd(L.eigvalsh), A(2, 2, 2))],
     L.svd: [
         call(A(2, 2)), call(A(3, 2), full_matrices=False), call(A(2, 2, 3), full_matrices=False),
-        call(A(3, 2), compute_uv=False),
+        call(A(3, 2), compute_uv=False), through(_symmetric(L.svd, hermitian=True), A(3, 3)),
+        through(_symmetric(L.svd, hermitian=True, compute_uv=False), A(2, 2, 2)),
     ],
     L.svdvals: [call(A(3, 2)), call(A(2, 2, 2))],
 }  # fmt: skip
@@ -333,7 +347,7 @@ CONSTANTS: dict[Callable, Call] = {
             np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argwhere, np.flatnonzero, np.all, np.any,
             np.nonzero, np.count_nonzero, np.sign, np.signbit, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round,
             np.around, np.spacing, np.isfinite, np.isnan, np.isinf, np.isneginf, np.isposinf, np.isreal, np.iscomplex,
-            np.isrealobj, np.iscomplexobj, np.imag, np.angle, np.frexp, np.logical_not, np.shape, np.ndim, np.size,
+            np.isrealobj, np.iscomplexobj, np.imag, np.angle, np.logical_not, np.shape, np.ndim, np.size,
             np.zeros_like, np.ones_like, np.empty_like, np.result_type, np.min_scalar_type, np.common_type,
             np.array_repr, np.array_str, np.array2string, L.matrix_rank, np.tril_indices_from, np.triu_indices_from,
         )
@@ -353,6 +367,5 @@ CONSTANTS: dict[Callable, Call] = {
     np.digitize: call(A(3), INC(4)),
     np.einsum_path: call("ij,jk", A(2, 3), A(3, 2)),
     np.can_cast: call(np.float32, np.float64),
-    np.ix_: call(np.array([0, 1])),
     np.diag_indices_from: call(A(3, 3)),
 }  # fmt: skip
