@@ -7,21 +7,33 @@ import numpy as np
 from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import dtype_of, primal
 from autodiff.registry import OPERATORS, REGISTRY, implements
-from autodiff.rules.families import NEGATIVE, SAME, ZERO, binary, constant, define, times_near_pole, unary
+from autodiff.rules.families import (
+    ARGS,
+    NEGATIVE,
+    NOTHING,
+    OUT,
+    SAME,
+    ZERO,
+    binary,
+    constant,
+    define,
+    times_near_pole,
+    unary,
+)
 
 # arithmetic
 add = binary(np.add, SAME, SAME)
 subtract = binary(np.subtract, SAME, NEGATIVE)
-multiply = binary(np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x)
+multiply = binary(np.multiply, lambda z, x, y: y, lambda z, x, y: x, reads=ARGS)
 negative = unary(np.negative, NEGATIVE)
 positive = unary(np.positive, SAME)
 conjugate = unary(np.conjugate, SAME)  # of real numbers, the only ones differentiated here
-reciprocal = unary(np.reciprocal, lambda y, _x: -y * y, pole=True)
-square = unary(np.square, lambda _y, x: 2 * x)
-sqrt = unary(np.sqrt, lambda y, _x: 0.5 / y, pole=True)
-cbrt = unary(np.cbrt, lambda y, _x: 1 / (3 * y * y), pole=True)
-absolute = unary(np.absolute, lambda _y, x: np.sign(x))
-unary(np.fabs, lambda _y, x: np.sign(x))
+reciprocal = unary(np.reciprocal, lambda y, x: -y * y, reads=OUT, pole=True)
+square = unary(np.square, lambda y, x: 2 * x, reads=ARGS)
+sqrt = unary(np.sqrt, lambda y, x: 0.5 / y, reads=OUT, pole=True)
+cbrt = unary(np.cbrt, lambda y, x: 1 / (3 * y * y), reads=OUT, pole=True)
+absolute = unary(np.absolute, lambda y, x: np.sign(x), reads=ARGS)
+unary(np.fabs, lambda y, x: np.sign(x), reads=ARGS)
 
 
 # Division, without the array 1 / y: d(x / y) = (dx - z dy) / y.
@@ -51,31 +63,31 @@ def _divide_cotangents(needs, g, z, x, y):
 divide = REGISTRY[np.divide] = define("divide", np.divide, jvp=_divide_tangent, vjp=_divide_cotangents)
 
 # exponentials and logarithms
-exp = unary(np.exp, lambda y, _x: y, pole=True)
-exp2 = unary(np.exp2, lambda y, _x: y * math.log(2), pole=True)
-expm1 = unary(np.expm1, lambda y, _x: y + 1, pole=True)
-log = unary(np.log, lambda _y, x: 1 / x, pole=True)
-log2 = unary(np.log2, lambda _y, x: 1 / (x * math.log(2)), pole=True)
-log10 = unary(np.log10, lambda _y, x: 1 / (x * math.log(10)), pole=True)
-log1p = unary(np.log1p, lambda _y, x: 1 / (1 + x), pole=True)
+exp = unary(np.exp, lambda y, x: y, reads=OUT, pole=True)
+exp2 = unary(np.exp2, lambda y, x: y * math.log(2), reads=OUT, pole=True)
+expm1 = unary(np.expm1, lambda y, x: y + 1, reads=OUT, pole=True)
+log = unary(np.log, lambda y, x: 1 / x, reads=ARGS, pole=True)
+log2 = unary(np.log2, lambda y, x: 1 / (x * math.log(2)), reads=ARGS, pole=True)
+log10 = unary(np.log10, lambda y, x: 1 / (x * math.log(10)), reads=ARGS, pole=True)
+log1p = unary(np.log1p, lambda y, x: 1 / (1 + x), reads=ARGS, pole=True)
 
 # trigonometric and hyperbolic functions and their inverses
-sin = unary(np.sin, lambda _y, x: np.cos(x))
-cos = unary(np.cos, lambda _y, x: -np.sin(x))
-tan = unary(np.tan, lambda y, _x: 1 + y * y, pole=True)
-arcsin = unary(np.arcsin, lambda _y, x: 1 / np.sqrt(1 - x * x), pole=True)
-arccos = unary(np.arccos, lambda _y, x: -1 / np.sqrt(1 - x * x), pole=True)
-arctan = unary(np.arctan, lambda _y, x: 1 / (1 + x * x))
-sinh = unary(np.sinh, lambda _y, x: np.cosh(x), pole=True)
-cosh = unary(np.cosh, lambda _y, x: np.sinh(x), pole=True)
-tanh = unary(np.tanh, lambda y, _x: 1 - y * y)
-arcsinh = unary(np.arcsinh, lambda _y, x: 1 / np.hypot(x, 1))
-arccosh = unary(np.arccosh, lambda _y, x: 1 / np.sqrt((x - 1) * (x + 1)), pole=True)
-arctanh = unary(np.arctanh, lambda _y, x: 1 / ((1 - x) * (1 + x)), pole=True)
-deg2rad = unary(np.deg2rad, lambda _y, _x: math.pi / 180)
-rad2deg = unary(np.rad2deg, lambda _y, _x: 180 / math.pi)
-unary(np.radians, lambda _y, _x: math.pi / 180)
-unary(np.degrees, lambda _y, _x: 180 / math.pi)
+sin = unary(np.sin, lambda y, x: np.cos(x), reads=ARGS)
+cos = unary(np.cos, lambda y, x: -np.sin(x), reads=ARGS)
+tan = unary(np.tan, lambda y, x: 1 + y * y, reads=OUT, pole=True)
+arcsin = unary(np.arcsin, lambda y, x: 1 / np.sqrt(1 - x * x), reads=ARGS, pole=True)
+arccos = unary(np.arccos, lambda y, x: -1 / np.sqrt(1 - x * x), reads=ARGS, pole=True)
+arctan = unary(np.arctan, lambda y, x: 1 / (1 + x * x), reads=ARGS)
+sinh = unary(np.sinh, lambda y, x: np.cosh(x), reads=ARGS, pole=True)
+cosh = unary(np.cosh, lambda y, x: np.sinh(x), reads=ARGS, pole=True)
+tanh = unary(np.tanh, lambda y, x: 1 - y * y, reads=OUT)
+arcsinh = unary(np.arcsinh, lambda y, x: 1 / np.hypot(x, 1), reads=ARGS)
+arccosh = unary(np.arccosh, lambda y, x: 1 / np.sqrt((x - 1) * (x + 1)), reads=ARGS, pole=True)
+arctanh = unary(np.arctanh, lambda y, x: 1 / ((1 - x) * (1 + x)), reads=ARGS, pole=True)
+deg2rad = unary(np.deg2rad, lambda y, x: math.pi / 180, reads=NOTHING)
+rad2deg = unary(np.rad2deg, lambda y, x: 180 / math.pi, reads=NOTHING)
+unary(np.radians, lambda y, x: math.pi / 180, reads=NOTHING)
+unary(np.degrees, lambda y, x: 180 / math.pi, reads=NOTHING)
 
 
 # The angle and the distance of the origin have no derivative there; 0 is taken.
@@ -85,8 +97,13 @@ def _or_zero(x, y):
     return np.where(zero, 0.0, x / np.where(zero, 1.0, y))
 
 
-arctan2 = binary(np.arctan2, lambda _z, y, x: _or_zero(x, x * x + y * y), lambda _z, y, x: _or_zero(-y, x * x + y * y))
-hypot = binary(np.hypot, lambda z, x, _y: _or_zero(x, z), lambda z, _x, y: _or_zero(y, z))
+arctan2 = binary(
+    np.arctan2,
+    lambda z, y, x: _or_zero(x, x * x + y * y),
+    lambda z, y, x: _or_zero(-y, x * x + y * y),
+    reads=ARGS,
+)
+hypot = binary(np.hypot, lambda z, x, y: _or_zero(x, z), lambda z, x, y: _or_zero(y, z))
 
 
 # log(e^x + e^y): the derivatives are the shares e^x / e^z and e^y / e^z; where z is infinite, the larger takes all.
@@ -111,13 +128,13 @@ def _power(x, y):
     return x**y if type(x) is np.ndarray else np.power(x, y)  # the operator knows x**2; the function does not
 
 
-def _power_base(_z, x, y):
+def _power_base(z, x, y):
     if isinstance(y, int | float):
         return y * x ** (y - 1) if y != 0 else 0.0
     return y * x ** (y - (primal(y) != 0))
 
 
-def _power_exponent(z, x, _y):
+def _power_exponent(z, x, y):
     if type(x) in (int, float):
         return z * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
     return z * np.log(np.where(x == 0, 1.0, x))
@@ -139,11 +156,11 @@ fmax = binary(np.fmax, _wins, lambda z, x, y: _wins(z, y, x))
 fmin = binary(np.fmin, _wins, lambda z, x, y: _wins(z, y, x))
 
 # Division with remainder, x = y floor(x/y) + mod(x, y), and the functions about signs and exponents.
-remainder = binary(np.remainder, SAME, lambda _z, x, y: -np.floor_divide(x, y))
-fmod = binary(np.fmod, SAME, lambda _z, x, y: -np.trunc(primal(x) / primal(y)))
-copysign = binary(np.copysign, lambda z, x, _y: np.sign(z) * np.sign(x), ZERO)
-ldexp = binary(np.ldexp, lambda z, _x, n: np.ldexp(dtype_of(z).type(1), n), ZERO)
-heaviside = binary(np.heaviside, ZERO, lambda _z, x, _y: np.equal(x, 0))
+remainder = binary(np.remainder, SAME, lambda z, x, y: -np.floor_divide(x, y), reads=ARGS)
+fmod = binary(np.fmod, SAME, lambda z, x, y: -np.trunc(primal(x) / primal(y)), reads=ARGS)
+copysign = binary(np.copysign, lambda z, x, y: np.sign(z) * np.sign(x), ZERO)
+ldexp = binary(np.ldexp, lambda z, x, n: np.ldexp(dtype_of(z).type(1), n), ZERO)
+heaviside = binary(np.heaviside, ZERO, lambda z, x, y: np.equal(x, 0), reads=ARGS)
 
 
 OPERATORS.add, OPERATORS.sub, OPERATORS.mul, OPERATORS.truediv = add, subtract, multiply, divide

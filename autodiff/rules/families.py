@@ -3,19 +3,18 @@
 The derivative is written with NumPy on values that may be traced themselves, which is what makes second and higher
 derivatives work.
 
-    unary(np.sin, lambda _y, x: np.cos(x))                          # y = f(x), dy/dx elementwise
-    binary(np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x)   # z = f(x, y), dz/dx and dz/dy elementwise
-    linear(name, impl, transpose)                                   # the tangent goes through the function itself
-    bilinear(name, impl, transpose_x, transpose_y)                  # linear in each of two arguments
-    by_tangent(name, impl, tangent)                                 # only the tangent is stated; it is transposed
+    unary(np.sin, lambda y, x: np.cos(x), reads=ARGS)                       # y = f(x), dy/dx elementwise
+    binary(np.multiply, lambda z, x, y: y, lambda z, x, y: x, reads=ARGS)   # z = f(x, y), dz/dx and dz/dy elementwise
+    linear(name, impl, transpose)                                           # the tangent goes through the function
+    bilinear(name, impl, transpose_x, transpose_y)                          # linear in each of two arguments
+    by_tangent(name, impl, tangent)                                         # only the tangent is stated; transposed
 
-An underscore before a parameter of a derivative says that its numbers are not read, so that the tape need not keep
-the array: y = exp(x) keeps y alone, x + y keeps nothing.
+`reads` states which values a derivative uses: those of the arguments, of the output, of both, or none. The tape does
+not keep the others: y = exp(x) keeps y alone, x + y keeps nothing.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,6 +28,8 @@ from autodiff.transforms import vjp as pullback_of
 
 SAME, NEGATIVE, ZERO = "same", "negative", "zero"  # the derivatives 1, -1 and 0, spared the multiplication
 
+BOTH, ARGS, OUT, NOTHING = ("args", "out"), ("args",), ("out",), ()  # which values a derivative reads
+
 
 def implements_each(maker: Callable, *functions: Callable) -> None:
     """Register handlers made from the NumPy functions they stand in for."""
@@ -36,9 +37,7 @@ def implements_each(maker: Callable, *functions: Callable) -> None:
         implements(function)(maker(function))
 
 
-def define(
-    name: str, impl: Callable, *, jvp: Callable, vjp: Callable, reads: Sequence[str] = ("args", "out")
-) -> Primitive:
+def define(name: str, impl: Callable, *, jvp: Callable, vjp: Callable, reads: Sequence[str] = BOTH) -> Primitive:
     """A primitive with both rules written out; see `autodiff.core.Primitive` for their signatures.
 
     >>> cube = define(
@@ -56,13 +55,16 @@ def define(
 # -- elementwise -------------------------------------------------------------------------------------------------------
 
 
-def unary(function: Callable, derivative: Any, pole: bool = False) -> Primitive:
+def unary(
+    function: Callable, derivative: Callable | str, *, reads: Sequence[str] = BOTH, pole: bool = False
+) -> Primitive:
     """Elementwise y = f(x), with derivative(y, x) = dy/dx: `unary(np.sin, lambda y, x: np.cos(x))`.
 
     Where `function` is a ufunc, of NumPy or of another package, it can be differentiated itself from then on; otherwise
     call the primitive that is returned.
 
-    `pole=True` where the derivative can be infinite or undefined: a tangent or cotangent of exactly 0 then stays 0.
+    reads    which values the derivative uses, as in `Primitive`: ["args"] for the sine, ["out"] for the exponential
+    pole     true if the derivative can be infinite or undefined: a tangent or cotangent of exactly 0 then stays 0
     """
     if callable(derivative) and not pole:  # what the general case comes to, with one function call less
 
@@ -81,15 +83,24 @@ def unary(function: Callable, derivative: Any, pole: bool = False) -> Primitive:
         def vjp(needs, g, y, x):
             return (times(g, y, x),)
 
-    primitive = Primitive(function.__name__, function, jvp, vjp, _reads(derivative))
+    primitive = Primitive(function.__name__, function, jvp, vjp, reads if callable(derivative) else NOTHING)
     REGISTRY[function] = primitive
     return primitive
 
 
 def binary(
-    function: Callable, derivative_x: Any, derivative_y: Any, pole: bool = False, impl: Callable | None = None
+    function: Callable,
+    derivative_x: Callable | str,
+    derivative_y: Callable | str,
+    *,
+    reads: Sequence[str] = BOTH,
+    pole: bool = False,
+    impl: Callable | None = None,
 ) -> Primitive:
-    """Elementwise and broadcasting z = f(x, y), with the two partial derivatives as functions of (z, x, y)."""
+    """Elementwise and broadcasting z = f(x, y), with the two partial derivatives as functions of (z, x, y).
+
+    `reads` and `pole` are those of `unary`; `impl` computes the value, if another function than `function` does.
+    """
     times_x, times_y = _multiplication(derivative_x, pole), _multiplication(derivative_y, pole)
 
     def jvp(tangents, z, x, y):
@@ -103,20 +114,24 @@ def binary(
     def vjp(needs, g, z, x, y):
         return times_x(g, z, x, y) if needs[0] else None, times_y(g, z, x, y) if needs[1] else None
 
-    reads = _reads(derivative_x) | _reads(derivative_y)
+    if not (callable(derivative_x) or callable(derivative_y)):
+        reads = NOTHING
     primitive = Primitive(function.__name__, impl or function, jvp, vjp, reads)
     REGISTRY[function] = primitive
     return primitive
 
 
-def _multiplication(derivative: Any, pole: bool) -> Callable:
+_TIMES: dict[Any, Callable] = {
+    SAME: lambda t, *values: t,
+    NEGATIVE: lambda t, *values: -t,
+    ZERO: lambda t, *values: zeros_like(t),
+}
+
+
+def _multiplication(derivative: Callable | str, pole: bool) -> Callable:
     """The product of a tangent or cotangent t with a derivative, as a function of (t, *values)."""
-    if derivative is SAME:
-        return lambda t, *values: t
-    if derivative is NEGATIVE:
-        return lambda t, *values: -t
-    if derivative is ZERO:
-        return lambda t, *values: zeros_like(t)
+    if not callable(derivative):
+        return _TIMES[derivative]
     if pole:
         return lambda t, *values: times_near_pole(t, derivative(*values))
     return lambda t, *values: t * derivative(*values)
@@ -129,15 +144,6 @@ def times_near_pole(t: Any, d: Any) -> Any:
         return t * d
     dead = ~np.isfinite(plain) & (primal(t) == 0)
     return np.where(dead, 0.0, t * np.where(dead, 1.0, d))
-
-
-def _reads(derivative: Any) -> set[str]:
-    """What a derivative of (out, *args) reads, by the names of its parameters."""
-    if not callable(derivative):
-        return set()
-    out, *args = inspect.signature(derivative).parameters
-    reads = {"out"} if not out.startswith("_") else set()
-    return reads if all(name.startswith("_") for name in args) else reads | {"args"}
 
 
 # -- linear, bilinear, and by transposition ----------------------------------------------------------------------------
