@@ -182,29 +182,23 @@ class ReverseTrace(Trace):
         return Traced(primal, self, slot)
 
     def process(self, primitive: Primitive, args: Sequence, params: dict) -> Any:
-        # This loop runs once per operation of the user's function; it asks each argument's type once and no more.
+        # This runs once per operation of the user's function, and is written for speed: no closures, few calls.
         values, parents, nested = [], [], False
         for arg in args:
+            parent = CONSTANT
             if type(arg) is Traced:
                 if arg.owner is self:
-                    parents.append(arg.handle)
-                    arg = arg.primal
-                else:
-                    parents.append(CONSTANT)
+                    parent, arg = arg.handle, arg.primal
                 if type(arg) is Traced:
                     nested = True
-            else:
-                parents.append(CONSTANT)
+            parents.append(parent)
             values.append(arg)
         if nested or type(primitive) is not Primitive:
             out, saved = primitive.record(values, params)
         else:  # what the default `record` comes to when no outer trace is involved
             out = saved = primitive.impl(*values, **params)
         kind = type(out)
-        if kind is ndarray:
-            if (dtype := out.dtype) is not FLOAT64 and dtype is not FLOAT32:
-                self.check_output(primitive, out)
-        elif kind is not float64:
+        if kind is not float64 and (kind is not ndarray or (out.dtype is not FLOAT64 and out.dtype is not FLOAT32)):
             self.check_output(primitive, out)
         slot = self.slots
         several = kind is tuple
@@ -214,14 +208,12 @@ class ReverseTrace(Trace):
         else:
             self.slots = slot + 1
             result = _new_traced(Traced)
-            result.primal = out
-            result.owner = self
-            result.handle = slot
+            result.primal, result.owner, result.handle = out, self, slot
         if not primitive.reads_out and (several or kind is ndarray):
             if several or out.nbytes > self.small or out.base is not None:
                 unread = tuple(map(self.unread, out)) if several else self.unread(out)
                 saved, out = (unread if saved is out else saved), unread
-        if not primitive.reads_args:  # a loop, and not calls of `unread`, for speed
+        if not primitive.reads_args:
             for i, value in enumerate(values):
                 if type(value) is ndarray and (value.nbytes > self.small or value.base is not None):
                     values[i] = AbstractArray(value)
@@ -345,10 +337,7 @@ class ForwardTrace(Trace):
             tangents.append(tangent)
         out = primitive.apply(values, params) if nested else primitive.impl(*values, **params)
         kind = type(out)
-        if kind is ndarray:
-            if (dtype := out.dtype) is not FLOAT64 and dtype is not FLOAT32:
-                self.check_output(primitive, out)
-        elif kind is not float64:
+        if kind is not float64 and (kind is not ndarray or (out.dtype is not FLOAT64 and out.dtype is not FLOAT32)):
             self.check_output(primitive, out)
         if self.has_python_floats:
             values = _as_numpy_floats(values, tangents)

@@ -59,12 +59,21 @@ def check_grads(
     """
     if isinstance(modes, str) or not set(modes) <= set(MODES):
         raise ValueError(f'modes is a sequence of "forward" and "reverse", not {modes!r}')
-    args = tuple(args)
+    case = _case_of(f, tuple(args), rtol, atol)
+    current = TRACES.get()
+    token = TRACES.set((_FrugalTrace, current[1]) if current[0] is ReverseTrace else current)
+    try:
+        _check(case, order, modes, directions, seed)
+    finally:
+        TRACES.reset(token)
+
+
+def _case_of(f: Callable, args: tuple, rtol: float | None, atol: float | None) -> _Case:
+    """f as a function of the floating-point arrays among its arguments, returning those among its outputs."""
     leaves, rebuild = tree.flatten(args)
     floats = [i for i, leaf in enumerate(leaves) if _is_float(leaf)]
     if not floats:
         raise ValueError("check_grads needs at least one floating-point argument")
-
     kept = [i for i, leaf in enumerate(tree.flatten(f(*args))[0]) if _is_float(leaf)]
 
     def of_floats(*values):
@@ -77,12 +86,7 @@ def check_grads(
     xs = [leaves[i] if hasattr(leaves[i], "dtype") else np.float64(leaves[i]) for i in floats]
     names = [f"args{tree.paths(args)[i]}" for i in floats]
     title = getattr(f, "name", None) or getattr(f, "__name__", None) or repr(f)
-    current = TRACES.get()
-    token = TRACES.set((_FrugalTrace, current[1]) if current[0] is ReverseTrace else current)
-    try:
-        _check(_Case(of_floats, xs, names, title, rtol, atol), order, modes, directions, seed)
-    finally:
-        TRACES.reset(token)
+    return _Case(of_floats, xs, names, title, rtol, atol)
 
 
 class _FrugalTrace(ReverseTrace):

@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import importlib
+import inspect
 import pkgutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import autodiff
 
+ROOT = Path(autodiff.__file__).parent
 MODULES = ["autodiff", *(module.name for module in pkgutil.walk_packages(autodiff.__path__, "autodiff."))]
 
 
@@ -44,3 +46,19 @@ def test_no_module_is_hidden_by_a_function_of_its_name(name):
     parent, _, last = name.rpartition(".")
     module = importlib.import_module(name)
     assert not parent or getattr(importlib.import_module(parent), last) is module
+
+
+def test_it_is_typed():
+    assert (ROOT / "py.typed").exists()
+    public = [getattr(autodiff, name) for name in autodiff.__all__]
+    for function in filter(inspect.isfunction, public):
+        hints = function.__annotations__
+        assert set(inspect.signature(function).parameters) | {"return"} == set(hints), function.__name__
+
+
+def test_every_function_fits_on_a_screen():
+    for name in MODULES:
+        source = Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 40, f"{name}.{node.name}"
