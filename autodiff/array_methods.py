@@ -1,7 +1,7 @@
 """What makes a traced value an array: NumPy's two protocols, the operators, and the methods of `np.ndarray`.
 
 `np.exp(x)` on a traced x calls `x.__array_ufunc__`, `np.sum(x)` calls `x.__array_function__`; both look the function up
-in the registry. Operators and methods go to the registry directly, which spares NumPy's dispatch. Whatever would lose
+in the registry. Operators and methods go to the registry directly, without NumPy's dispatch. Whatever would lose
 the derivative silently (turning a traced value into a plain number or array, writing into an array) raises, and the
 message says what to write instead.
 """
@@ -223,7 +223,7 @@ class ArrayMethods:
     def __bool__(self) -> NoReturn:
         raise DerivativeError(
             "the truth of a value under differentiation: compare it with a number, as in x > 0, which gives a plain"
-            " answer"
+            " boolean"
         )
 
     def __float__(self) -> NoReturn:

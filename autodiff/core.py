@@ -10,7 +10,7 @@ Calling a primitive on traced values hands the call to the innermost trace among
 
 Nesting needs no stack. Every trace draws its level from a counter, an inner trace starts later, so the larger level is
 the inner one, and to it the values of outer traces are constants. The rules themselves call ordinary functions on
-values that may belong to outer traces; that is all it takes for derivatives of any order.
+values that may belong to outer traces; nothing more is needed for derivatives of any order.
 """
 
 from __future__ import annotations
@@ -58,25 +58,25 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(float64)
 
 _levels = itertools.count()
 
-CONSTANT = -1  # in place of the slot of an argument that the trace does not own
+CONSTANT = -1  # instead of a slot, for an argument that the trace does not own
 _ONE_NEEDED = (True,)
-_new_traced = object.__new__  # half the time of Traced(...), for the one place where it counts
+_new_traced = object.__new__  # twice as fast as Traced(...), where that counts
 
 
 class Primitive:
     """A function with derivative rules in both modes.
 
     impl(*args, **params)                       the value; array arguments are positional, options are keywords
-    jvp(tangents, out, *args, **params)         tangent of the output; `None` stands for the tangent of a constant
+    jvp(tangents, out, *args, **params)         the tangent of the output; the tangent of a constant is `None`
     vjp(needs, g, saved, *args, **params)       one cotangent per argument, or `None` where `needs` is false
 
     `saved` is the output, unless `record` is overridden to save something else. A function with several outputs returns
-    a tuple of them; its tangent and `g` are tuples then. Rules may be sloppy about broadcasting and dtype: the traces
-    sum, broadcast and cast so that a cotangent has the shape and dtype of its argument, and a tangent those of its
-    output.
+    a tuple of them; its tangent and `g` are then tuples too. Rules need not take care of broadcasting and dtype: the
+    traces sum, broadcast and cast, so that a cotangent has the shape and dtype of its argument, and a tangent those of
+    its output.
 
-    `reads` tells which numbers the two rules look at. What they do not, the tape does not keep alive: where "args" or
-    "out" is missing, the rules find a `AbstractArray` in its place, which has a shape and a dtype and nothing else.
+    `reads` names the values that the two rules use. The tape does not keep the others alive: if "args" or "out" is
+    missing, the rules find an `AbstractArray` in its place, which has a shape and a dtype and no values.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Primitive:
         return trace.process(self, args, params)
 
     def record(self, args: Sequence, params: dict) -> tuple[Any, Any]:
-        """The output, and what the reverse rule will want of this call."""
+        """The output, and what the reverse rule will need."""
         out = self.apply(args, params)
         return out, out
 
@@ -159,8 +159,8 @@ class Trace:
 class ReverseTrace(Trace):
     """A tape: one entry per primitive call, replayed backwards to carry cotangents from output to inputs.
 
-    Every traced value has a number, its slot. An entry says: this primitive, applied to values that came from these
-    parent slots, filled the slots from this one on. Replayed forwards, the same tape carries tangents.
+    Every traced value has a slot. An entry says: this primitive, applied to the values of these parent slots, filled
+    the slots from this one on. Replayed forwards, the same tape carries tangents.
     """
 
     __slots__ = ("slots", "tape")
@@ -229,10 +229,10 @@ class ReverseTrace(Trace):
         return AbstractArray(value)
 
     def backward(self, seeds: Iterable[tuple[int, Any]], release: bool = False) -> list:
-        """Carry cotangents, given as pairs of slot and value, back to the values that have no entry: the inputs.
+        """Carry cotangents, given as pairs (slot, value), back to the inputs.
 
-        Returns a list by slot, `None` where nothing arrived. `release=True` drops each entry once passed, so that
-        memory falls as the pass goes; the tape is then spent.
+        Returns a list indexed by slot, `None` where nothing arrived. `release=True` drops each entry once it has been
+        used, so that memory falls during the pass; the tape cannot be used again.
         """
         cotangents: list[Any] = [None] * self.slots
         owned: set[int] = set()
@@ -264,7 +264,7 @@ class ReverseTrace(Trace):
         return cotangents
 
     def forward(self, tangents: Sequence[tuple[int, Any]]) -> list:
-        """Carry tangents, given as pairs of slot and value, through the recorded operations; a list by slot."""
+        """Carry tangents, given as pairs (slot, value), through the tape. Returns a list indexed by slot."""
         found: list[Any] = [None] * self.slots
         for slot, tangent in tangents:
             found[slot] = tangent
@@ -286,7 +286,7 @@ class ReverseTrace(Trace):
 
 
 def _accumulate(cotangents: list, owned: set[int], slot: int, g: Any) -> None:
-    """Add a cotangent to what a slot holds: the first is borrowed, the second allocates, later ones add in place."""
+    """Add a cotangent to a slot: the first is borrowed, the second allocates a sum, later ones add in place."""
     before = cotangents[slot]
     if before is None:
         cotangents[slot] = g
@@ -307,7 +307,7 @@ def _as_numpy_floats(values: list, handles: list) -> list:
 
 
 def _gather(cotangents: list, slot: int, out: tuple) -> tuple | None:
-    """Remove and return the cotangents of several outputs, with zeros for the unused ones."""
+    """Remove and return the cotangents of several outputs, with zeros for unused ones; `None` if all are unused."""
     gs = cotangents[slot : slot + len(out)]
     cotangents[slot : slot + len(out)] = [None] * len(out)
     if all(g is None for g in gs):
@@ -316,7 +316,7 @@ def _gather(cotangents: list, slot: int, out: tuple) -> tuple | None:
 
 
 class ForwardTrace(Trace):
-    """Pairs of primal and tangent, pushed forward side by side."""
+    """Computes the value and the tangent of each operation side by side, and keeps nothing."""
 
     __slots__ = ()
 
@@ -360,19 +360,19 @@ TRACES: ContextVar[tuple[type[ReverseTrace], type[ForwardTrace]]] = ContextVar(
 
 
 # -- broadcasting and dtypes -------------------------------------------------------------------------------------------
-# Two adjustments spare the rules all care about them: `match` for cotangents, `match_tangent` for tangents.
+# `match` for cotangents and `match_tangent` for tangents relieve the rules of both.
 
 
 def match(g: Any, value: Any) -> Any:
-    """A cotangent brought to the shape and dtype of its value: summed over broadcast axes, then cast.
+    """Bring a cotangent to the shape and dtype of its value: sum over broadcast axes, then cast.
 
-    Summing is the transpose of broadcasting; doing it here once keeps it out of every rule, and casting here is what
-    keeps a float32 gradient float32.
+    Summing is the transpose of broadcasting; doing it once, here, keeps it out of every rule. Casting keeps the
+    gradient of a float32 array float32.
     """
     try:
-        if g.dtype is value.dtype and g.shape == value.shape:  # nothing to do, nearly always
+        if g.dtype is value.dtype and g.shape == value.shape:  # the usual case: nothing to do
             return g
-    except AttributeError:  # a Python number
+    except AttributeError:  # a Python float
         pass
     shape, g_shape = shape_of(value), shape_of(g)
     if g_shape != shape:
@@ -384,17 +384,17 @@ def match(g: Any, value: Any) -> Any:
         axes = tuple(i for i, (n, m) in enumerate(zip(ending, g_shape, strict=True)) if n == 1 and m != 1)
         if axes:
             g = np.add.reduce(g, axis=axes, keepdims=True)
-        if shape_of(g) != shape:  # a rule returned less than the full array, e.g. one number for all entries
+        if shape_of(g) != shape:  # a rule may return a scalar for all entries
             g = np.broadcast_to(g, shape)
     return _cast(g, value)
 
 
 def match_tangent(tangent: Any, out: Any) -> Any:
-    """A tangent brought to the shape and dtype of its output; `None` means zero."""
+    """Bring a tangent to the shape and dtype of its output; `None` means zero."""
     try:
         if tangent.dtype is out.dtype and tangent.shape == out.shape:
             return tangent
-    except AttributeError:  # None, or a Python number
+    except AttributeError:  # None, or a Python float
         if tangent is None:
             return zeros_like(out)
     shape = shape_of(out)

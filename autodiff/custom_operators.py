@@ -88,7 +88,7 @@ def fused(
     """Register an operator that runs on kernels.
 
     reference(*args, **params) -> out                               plain NumPy; out is an array or a tuple of arrays
-    forward(*args, **params) -> (out, saved)                        saved is anything but None, for the backward kernel
+    forward(*args, **params) -> (out, saved)                        saved goes to `backward`; anything but None
     backward(needs, g, saved, *args, **params) -> cotangents        one per argument, None where `needs` is false
     value(*args, **params) -> out                                   without derivatives; that of `forward` if None
     example() -> (args, params)                                     small arguments, for tests and for kernel warm-up

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,19 +33,20 @@ from autodiff.core import (
     size_of,
     zeros_like,
 )
+from autodiff.tree import Tree
 
 Argnums = int | Sequence[int]
 
 
 class Recorded(NamedTuple):
-    """A function run once under a reverse trace: all that its derivatives need."""
+    """The result of running a function once under a reverse trace: all that its derivatives need."""
 
     trace: ReverseTrace
     inputs: list[Traced]
     rebuild: Callable  # leaves of the arguments -> tuple of arguments
     outputs: list  # leaves of the output; those that depend on no input are plain
     rebuild_out: Callable  # leaves of the output -> output
-    aux: Any
+    aux: Tree
 
     @property
     def values(self) -> list:
@@ -87,12 +88,12 @@ def push_forward(recorded: Recorded, tangents: Sequence) -> list:
     return [zeros_like(y) if t is None else t for t, y in zip(arrived, recorded.values, strict=True)]
 
 
-def vjp(f: Callable, *args: Any, has_aux: bool = False) -> tuple:
+def vjp(f: Callable, *args: Tree, has_aux: bool = False) -> tuple:
     """The value of f and its pullback, which carries a cotangent of the output to cotangents of the arguments.
 
     Returns `(out, pullback)`, or `(out, pullback, aux)` with `has_aux=True` for an f that returns `(out, aux)`.
-    Arguments and output are trees. `pullback(g)` takes a tree of the output's form and returns a tuple, one tree per
-    argument; it may be called any number of times.
+    Arguments and output are trees. `pullback(g)` takes a tree like the output and returns a tuple, one tree per
+    argument; it may be called repeatedly.
 
     >>> y, pullback = vjp(np.sin, 0.0)
     >>> float(pullback(2.0)[0])
@@ -102,7 +103,7 @@ def vjp(f: Callable, *args: Any, has_aux: bool = False) -> tuple:
     values = recorded.values
     out = recorded.rebuild_out(values)
 
-    def pullback(g: Any) -> tuple:
+    def pullback(g: Tree) -> tuple:
         gs = leaves_like(g, out, values, "pullback", "a cotangent", "output")
         return recorded.rebuild(pull_back(recorded, gs))
 
@@ -110,10 +111,10 @@ def vjp(f: Callable, *args: Any, has_aux: bool = False) -> tuple:
 
 
 def jvp(f: Callable, args: Sequence, tangents: Sequence, has_aux: bool = False) -> tuple:
-    """The value of f and its directional derivative: the pushforward of the tangents.
+    """The value of f and its directional derivative, the pushforward of the tangents.
 
-    `args` and `tangents` are sequences of trees of the same form. Returns `(out, tangent_out)`, with `has_aux=True`
-    `(out, tangent_out, aux)`.
+    `args` and `tangents` are sequences of trees of the same structure. Returns `(out, tangent_out)`, or
+    `(out, tangent_out, aux)` with `has_aux=True`.
 
     >>> y, tangent = jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     >>> float(y), float(tangent)
@@ -140,9 +141,9 @@ def jvp(f: Callable, args: Sequence, tangents: Sequence, has_aux: bool = False) 
 def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> Callable:
     """A function that returns `(f(...), gradient)`, or `((f(...), aux), gradient)` with `has_aux=True`.
 
-    f returns one number. The gradient has the form, shapes and dtypes of the argument number `argnums`; for a sequence
-    of argument numbers it is a tuple. Keyword arguments of f are held constant. Raises `DerivativeError` where f does
-    not return one number, where an argument is not floating-point, and where f does what would lose the derivative.
+    f returns a scalar. The gradient has the structure, shapes and dtypes of the argument at position `argnums`; for a
+    sequence of positions it is a tuple. Keyword arguments of f are held constant. Raises `DerivativeError` if f does
+    not return a scalar, if an argument is not floating-point, and if f does anything that would lose the derivative.
 
     >>> value, gradient = value_and_grad(lambda x: x**2)(3.0)
     >>> float(value), float(gradient)
@@ -184,10 +185,10 @@ def elementwise_grad(f: Callable, argnums: Argnums = 0) -> Callable:
     return grad(lambda *args, **kwargs: np.sum(f(*args, **kwargs)), argnums)
 
 
-def linearize(f: Callable, *args: Any) -> tuple:
+def linearize(f: Callable, *args: Tree) -> tuple:
     """The value of f at a point, and its linear map there: `(out, pushforward)`, with `pushforward(*tangents)`.
 
-    out + pushforward(dx) is the tangent plane of f: for f(x) = x'x the hyperplane y - y0 = 2 x0'(x - x0). f itself runs
+    out + pushforward(dx) is the tangent plane of f: for f(x) = x'x the hyperplane y - y0 = 2 x0'(x - x0). f runs only
     once, however often the pushforward is called.
 
     >>> y, pushforward = linearize(lambda x: x**2, 3.0)
@@ -196,7 +197,7 @@ def linearize(f: Callable, *args: Any) -> tuple:
     """
     recorded = record(f, args, "linearize")
 
-    def pushforward(*tangents: Any) -> Any:
+    def pushforward(*tangents: Tree) -> Tree:
         leaves = [x.primal for x in recorded.inputs]
         ts = leaves_like(tangents, args, leaves, "pushforward", "a tangent", "argument")
         matched = [match(t, x) for t, x in zip(ts, leaves, strict=True)]
@@ -209,7 +210,7 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto") -> Callable:
     """All first partial derivatives: for each output and argument an array of shape `out.shape + arg.shape`.
 
     For trees, the tree of the output with a tree of the argument in the place of each leaf. f runs once; then `mode`
-    "reverse" makes one pass per output number, "forward" one per input number, and "auto" the fewer passes.
+    "reverse" makes one pass per output entry, "forward" one per input entry, and "auto" takes the fewer passes.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],
@@ -244,7 +245,7 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto") -> Callable:
 
 
 def _passes(carry, recorded, starts, k, ends):
-    """Carry every unit of start number k; for each end, the list of what arrived there."""
+    """Carry every unit vector of `starts[k]`; for each end, the list of what arrived there."""
     seeds = [zeros_like(start) for start in starts]
     arrived: list[list] = [[] for _ in ends]
     size, shape, dtype = size_of(starts[k]), shape_of(starts[k]), dtype_of(starts[k])
@@ -258,7 +259,7 @@ def _passes(carry, recorded, starts, k, ends):
 
 
 def _stack(parts, out, x, like, axis):
-    """The block of partial derivatives of `out` by x: one part per number of the other one of the two."""
+    """The block of partial derivatives of `out` by x, stacked from one part per pass."""
     shape = shape_of(out) + shape_of(x)
     return np.reshape(np.stack(parts, axis), shape) if parts else np.zeros(shape, dtype_of(like))
 
@@ -273,7 +274,7 @@ def hessian(f: Callable, argnums: Argnums = 0) -> Callable:
     return jacobian(grad(f, argnums), argnums, mode="forward")
 
 
-def hvp(f: Callable, x: Any, v: Any) -> Any:
+def hvp(f: Callable, x: Tree, v: Tree) -> Tree:
     """The product of the Hessian of a scalar function at x with v, at the cost of two gradients.
 
     >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
@@ -282,8 +283,8 @@ def hvp(f: Callable, x: Any, v: Any) -> Any:
     return jvp(grad(f), (x,), (v,))[1]
 
 
-def stop_gradient(x: Any) -> Any:
-    """The same value, taken for a constant by every differentiation in progress.
+def stop_gradient(x: Tree) -> Tree:
+    """The same value, as a constant to every differentiation in progress.
 
     >>> float(grad(lambda x: x * stop_gradient(x))(3.0))
     3.0
@@ -302,11 +303,11 @@ def checkpoint(f: Callable) -> Callable:
 
     def checkpointed(*args, **kwargs):
         leaves, rebuild = tree.flatten((args, kwargs))
-        form: list[Callable] = []  # how to rebuild the output from its leaves; the same in every run of f
+        rebuild_out: list[Callable] = []  # from the leaves of the output; the same in every run of f
 
         def of_leaves(*leaves):
             args, kwargs = rebuild(list(leaves))
-            outputs, form[:] = _leaves_and_form(f(*args, **kwargs))
+            outputs, rebuild_out[:] = _leaves_and_rebuild(f(*args, **kwargs))
             if _innermost(outputs) > _innermost(leaves):
                 raise DerivativeError(
                     "a function under checkpoint uses a value under differentiation that is not among its arguments;"
@@ -318,13 +319,13 @@ def checkpoint(f: Callable) -> Callable:
             getattr(f, "__name__", "checkpoint"), of_leaves, *rules_by_rerunning(of_leaves), reads=["args"]
         )
         outputs = primitive(*leaves)
-        return form[0](list(outputs))
+        return rebuild_out[0](list(outputs))
 
     return checkpointed
 
 
 def rules_by_rerunning(f: Callable) -> tuple[Callable, Callable]:
-    """Both derivative rules of a function of arrays written in plain NumPy: differentiate it when asked to."""
+    """Both derivative rules of a function in plain NumPy, by differentiating the function when a rule is called."""
 
     def forward_rule(tangents, out, *args, **params):
         chosen = [i for i, t in enumerate(tangents) if t is not None]
@@ -341,7 +342,7 @@ def rules_by_rerunning(f: Callable) -> tuple[Callable, Callable]:
     return forward_rule, reverse_rule
 
 
-def _leaves_and_form(out):
+def _leaves_and_rebuild(out):
     leaves, rebuild = tree.flatten(out)
     return leaves, [rebuild]
 

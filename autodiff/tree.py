@@ -1,7 +1,7 @@
 """Nested arguments: parameters come as dicts, lists, tuples and dataclasses of arrays.
 
 A *tree* is an array, or a dict, list, tuple, named tuple, dataclass or None whose members are trees. The derivative of
-a function of a tree is a tree of the same form.
+a function of a tree is a tree of the same structure.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from autodiff.values import Traced
 
-_LEAVES = frozenset({np.ndarray, float, np.float64, np.float32, Traced})  # the common leaves, told at a glance
+Tree: TypeAlias = Any  # an array, or nested dicts, lists, tuples and dataclasses of arrays
+
+_LEAVES = frozenset({np.ndarray, float, np.float64, np.float32, Traced})  # the common leaves, recognised fast
 
 
-def children(tree: Any) -> tuple[list, Callable[[list], Any]] | None:
+def children(tree: Tree) -> tuple[list, Callable[[list], Any]] | None:
     """The members of a node and the function that builds the node from new members; `None` for a leaf."""
     if type(tree) in _LEAVES:
         return None
@@ -49,12 +51,12 @@ def children(tree: Any) -> tuple[list, Callable[[list], Any]] | None:
     return None
 
 
-def is_leaf(tree: Any) -> bool:
+def is_leaf(tree: Tree) -> bool:
     return children(tree) is None
 
 
-def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    """The leaves from left to right, and the function that rebuilds a tree of this form from a list of new leaves.
+def flatten(tree: Tree) -> tuple[list[Any], Callable[[list[Any]], Tree]]:
+    """The leaves from left to right, and the function that rebuilds the tree from a list of new leaves.
 
     >>> leaves, rebuild = flatten({"w": 1.0, "b": [2.0, 3.0]})
     >>> leaves
@@ -83,7 +85,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     return [leaf for part, _ in parts for leaf in part], rebuild
 
 
-def paths(tree: Any, prefix: str = "") -> list[str]:
+def paths(tree: Tree, prefix: str = "") -> list[str]:
     """A name for each leaf, in the order of `flatten`, for messages.
 
     >>> paths({"w": 1.0, "b": [2.0, 3.0]})
@@ -104,10 +106,10 @@ def paths(tree: Any, prefix: str = "") -> list[str]:
     return [path for name, member in zip(names, members, strict=True) for path in paths(member, prefix + name)]
 
 
-def leaves_like(tree: Any, like: Any) -> list[Any]:
-    """The leaves of a tree in the order of `like`, a tree of the same form; the order of the keys of a dict is free.
+def leaves_like(tree: Tree, like: Tree) -> list[Any]:
+    """The leaves of a tree in the order of `like`, a tree of the same structure; dicts may differ in order.
 
-    Raises `ValueError` when the forms differ.
+    Raises `ValueError` if the structures differ.
 
     >>> leaves_like({"b": 2.0, "w": 1.0}, {"w": 10.0, "b": 20.0})
     [1.0, 2.0]
@@ -129,8 +131,8 @@ def _list_paths(found: list[str]) -> str:
     return f"{len(found)} leaves ({shown}{', ...' if len(found) > 6 else ''})"
 
 
-def map_leaves(function: Callable, tree: Any, *others: Any) -> Any:
-    """Apply a function to corresponding leaves of one or several trees of the same form.
+def map_leaves(function: Callable, tree: Tree, *others: Tree) -> Tree:
+    """Apply a function to corresponding leaves of trees of the same structure.
 
     >>> map_leaves(lambda x, step: x - 0.5 * step, {"w": 1.0}, {"w": 2.0})
     {'w': 0.0}

@@ -62,7 +62,7 @@ class AbstractArray:
 
 
 def primal(value: Any) -> Any:
-    """The plain value under any number of traces; constants pass through."""
+    """The plain value beneath all traces; constants pass through."""
     while type(value) is Traced:
         value = value.primal
     return value

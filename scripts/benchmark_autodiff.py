@@ -108,7 +108,7 @@ OPERATIONS: dict[str, Callable] = {  # (one step from y, how many operations it 
 
 
 def chain(operation: Callable, pullback: bool) -> Callable:
-    """Many operations on four numbers: what is left is the price of differentiating, per operation."""
+    """Many operations on four entries: what is left is the price of differentiating, per operation."""
 
     def task(lib):
         step, count = operation(lib.xp, lib.array(np.eye(4)[::-1].copy()))
@@ -162,7 +162,7 @@ def jacobian(lib):
 
 
 def hessian(lib):
-    """Of Rosenbrock's function of 50 numbers."""
+    """Of Rosenbrock's function of 50 variables."""
     of_x = lib.hessian(lambda x: lib.xp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
     x = lib.array(np.random.default_rng(0).standard_normal(50))
     return lambda: of_x(x), 1
@@ -174,7 +174,7 @@ TASKS: dict[str, Callable] = {
     "gradient of a small function": small_function,
     "gradient of a 20-layer tanh network": network,
     "Jacobian, 100 -> 100": jacobian,
-    "Hessian, 50 numbers": hessian,
+    "Hessian, 50 variables": hessian,
 }
 
 # -- measuring ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The computation graph of a function: which value was computed from which, with the formula and the number of each.
+"""The computation graph of a function: which value was computed from which, with the formula and the value of each.
 
 `graph(f, *args)` runs f once and returns the graph as data; `drawing` turns it into text, DOT or a picture, and
 `calculus` reads tables of derivatives off it. Nodes carry the names of the lectures: the arguments keep theirs, the
@@ -22,7 +22,7 @@ class Call(NamedTuple):
     """One call of a primitive, with all its arguments."""
 
     primitive: Primitive
-    args: list  # the numbers
+    args: list  # their values
     params: dict
     parents: list[int]  # node of each argument, or CONSTANT
     output: int | None  # which of several outputs, or None for a single one
@@ -42,7 +42,7 @@ class Node(NamedTuple):
         return [] if self.call is None else [parent for parent in self.call.parents if parent != CONSTANT]
 
     def partial(self, position: int) -> Any:
-        """The local partial derivative by argument number `position`, an array of shape `value.shape + arg.shape`."""
+        """The local partial derivative by the argument at `position`, an array of shape `value.shape + arg.shape`."""
         assert self.call is not None
         primitive, args, params, _, output = self.call
 
@@ -54,7 +54,7 @@ class Node(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The nodes in the order of computation, and the numbers of the inputs and outputs among them."""
+    """The nodes in the order of computation, and the indices of the inputs and outputs among them."""
 
     nodes: list[Node]
     inputs: list[int]
@@ -97,7 +97,7 @@ def graph(f: Callable, *args: Any) -> Graph:
             values.append(value)
     ends = [y.handle for y in recorded.outputs if trace.owns(y)]
     wanted = _ancestors(calls, ends) | set(range(len(recorded.inputs)))
-    number = {slot: i for i, slot in enumerate(sorted(wanted))}
+    index = {slot: i for i, slot in enumerate(sorted(wanted))}
     names = _argument_names(f, args)
     names += [f"u{i + 1}" for i in range(len(wanted) - len(names))]
     nodes: list[Node] = []
@@ -106,13 +106,13 @@ def graph(f: Callable, *args: Any) -> Graph:
         if made_by is None:
             nodes.append(Node(name, "", values[slot], None))
         else:
-            made_by = made_by._replace(parents=[number.get(parent, CONSTANT) for parent in made_by.parents])
+            made_by = made_by._replace(parents=[index.get(parent, CONSTANT) for parent in made_by.parents])
             nodes.append(Node(name, formula(made_by, names), values[slot], made_by))
-    return Graph(nodes, list(range(len(recorded.inputs))), [number[slot] for slot in ends])
+    return Graph(nodes, list(range(len(recorded.inputs))), [index[slot] for slot in ends])
 
 
 class _KeepingTrace(ReverseTrace):
-    """A tape that keeps every number, also those that no rule reads."""
+    """A tape that keeps every value, also those that no rule reads."""
 
     __slots__ = ("calls",)
 
@@ -172,14 +172,14 @@ def formula(call: Call, names: Sequence[str]) -> str:
 
 
 def operand_names(call: Call, names: Sequence[str]) -> list[str]:
-    """Names of the arguments; a constant is named by its number, or by its shape if it has many."""
+    """Names of the arguments; a constant is shown by its value, or by its shape if it is large."""
     return [
         show(arg) if parent == CONSTANT else names[parent] for arg, parent in zip(call.args, call.parents, strict=True)
     ]
 
 
 def show(value: Any, digits: int = 6) -> str:
-    """A number, or a small array on one line; of a large array the shape."""
+    """A scalar or small array on one line; of a large array the shape."""
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{array[()]:.{digits}g}" if array.dtype.kind == "f" else str(array[()])

@@ -15,10 +15,10 @@ from autodiff.transforms import grad, jacobian, jvp
 def D(f: Callable, argnum: int = 0) -> Callable:
     """The derivative in numerator layout: rows are outputs, columns are inputs.
 
-        f: R -> R       a number             f: R^D -> R     a 1 x D row, the gradient
+        f: R -> R       a scalar             f: R^D -> R     a 1 x D row, the gradient
         f: R -> R^E     an E x 1 column      f: R^D -> R^E   an E x D matrix, the Jacobian
 
-    When matrices are involved, the shape of the output followed by the shape of the argument: a number differentiated
+    When matrices are involved, the shape of the output followed by the shape of the argument: a scalar differentiated
     by a matrix has the shape of the matrix, a vector in R^M by an M x N matrix gives an M x M x N array.
 
     >>> D(lambda x: x[0] ** 2 * x[1] + x[0] * x[1] ** 3)(np.array([1.0, 2.0]))
@@ -42,7 +42,7 @@ def D(f: Callable, argnum: int = 0) -> Callable:
 
 
 def _real(x: Any) -> Any:
-    """Whole numbers are real numbers here; lists are vectors."""
+    """Integers as real numbers, lists as vectors."""
     return np.asarray(x, float)[()] if isinstance(x, int | list | tuple) else x
 
 

@@ -87,7 +87,7 @@ def as_svg(g: Graph) -> str:
 
 
 def _layout(g: Graph) -> tuple[list[list[int]], list[list[int]]]:
-    """Columns of node numbers, those past the last node being invisible ones, and every edge as a chain of numbers."""
+    """Columns of node indices, with invisible nodes past the last one, and every edge as a chain of indices."""
     depth: dict[int, int] = {}
     for i, node in enumerate(g.nodes):
         depth[i] = 1 + max((depth[parent] for parent in node.parents), default=-1)

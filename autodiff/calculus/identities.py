@@ -1,4 +1,4 @@
-"""Identities of the lectures, tried on random numbers: cheap, and a false one does not survive."""
+"""Identities, tested on random arrays: cheap, and a false one fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def verify(
 ) -> None:
     """Check that two functions agree, in shape and in value, on random arrays of the given shapes.
 
-    Raises `AssertionError` with both values at the worst entry. `()` is the shape of a number.
+    Raises `AssertionError` with both values at the worst entry. `()` is the shape of a scalar.
 
     >>> verify(lambda A, B: np.trace(A @ B), lambda A, B: np.trace(B @ A), (2, 3), (3, 2))
     >>> verify(lambda A: np.trace(A.T @ A), lambda A: np.trace(A) ** 2, (2, 2))

@@ -16,7 +16,7 @@ MACRON = "\u0304"  # turns x into x-bar, the adjoint of x
 
 
 class Table(NamedTuple):
-    """Rows of numbers and text, which print as aligned columns."""
+    """Rows of values and text, which print as aligned columns."""
 
     header: tuple[str, ...]
     rows: list[tuple]
@@ -37,11 +37,11 @@ def _width(text: str) -> int:
 def forward_table(f: Callable, *args: Any, direction: Sequence | None = None) -> Table:
     """The table of forward mode: each value with its tangent, computed side by side from the inputs on.
 
-    `direction` gives the tangents of the arguments; without it the first argument has 1 and the others 0. Numbers are
-    the derivative by the first argument then.
+    `direction` gives the tangents of the arguments; without it the first argument has 1 and the others 0. The
+    tangents are then the derivatives by the first argument.
 
     >>> print(forward_table(lambda x: np.log(x**2 + 1), 2.0))
-    value         number   rule      tangent
+    variable      value    rule      tangent
     x             2        seed      1
     u1 = x**2     4        2·x·x'    4
     u2 = u1 + 1   5        u1'       4
@@ -64,7 +64,7 @@ def forward_table(f: Callable, *args: Any, direction: Sequence | None = None) ->
                 total = total + np.tensordot(node.partial(position), tangents[parent], np.ndim(tangents[parent]))[()]
         tangents.append(total)
         rows.append((f"{node.name} = {node.formula}", node.value, _sum(terms), total))
-    return Table(("value", "number", "rule", "tangent"), rows)
+    return Table(("variable", "value", "rule", "tangent"), rows)
 
 
 def reverse_table(f: Callable, *args: Any) -> Table:
@@ -73,7 +73,7 @@ def reverse_table(f: Callable, *args: Any) -> Table:
     The adjoint of a value sums over its successors: w̄_i = sum over j of w̄_j ∂w_j/∂w_i.
 
     >>> print(reverse_table(lambda x, y: y * np.sin(x + y), 0.0, 2.0))
-    value         number    rule        adjoint
+    variable      value     rule        adjoint
     u3 = y * u2   1.81859   seed        1
     u2 = sin(u1)  0.909297  ū3·y        2
     u1 = x + y    2         ū2·cos(u1)  -0.832294
@@ -97,7 +97,7 @@ def reverse_table(f: Callable, *args: Any) -> Table:
                 terms[parent].append(_term(_symbol(node.call, position, node.name, names), _bar(node.name), after=True))
                 share = np.tensordot(adjoints[i], node.partial(position), np.ndim(node.value))
                 adjoints[parent] = adjoints[parent] + share[()]
-    return Table(("value", "number", "rule", "adjoint"), rows)
+    return Table(("variable", "value", "rule", "adjoint"), rows)
 
 
 class Path(NamedTuple):
@@ -164,7 +164,7 @@ def paths(f: Callable, *args: Any, argnum: int = 0, most: int = 1000) -> Paths:
 def _node_of_argument(g: Graph, args: Sequence, argnum: int) -> int:
     before = sum(len(tree.flatten(arg)[0]) for arg in args[:argnum])
     if len(tree.flatten(args[argnum])[0]) != 1:
-        raise DerivativeError("paths starts from one array or number")
+        raise DerivativeError("paths starts from one array or scalar")
     return g.inputs[before]
 
 

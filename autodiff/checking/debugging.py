@@ -17,7 +17,7 @@ _LIBRARIES = (os.path.dirname(os.path.dirname(__file__)) + os.sep, os.path.dirna
 
 @contextmanager
 def debug_nans() -> Iterator[None]:
-    """Within this context, every operation under differentiation is checked, and the first bad number raises.
+    """Within this context, every operation under differentiation is checked, and the first NaN or infinity raises.
 
     The `FloatingPointError` names the operator, the source line that called it, and whether its value, its tangent or
     the cotangent of one of its arguments is not finite. NumPy's own warnings are silenced meanwhile. The setting
@@ -39,7 +39,7 @@ def debug_nans() -> Iterator[None]:
 
 
 class _Checked(Primitive):
-    """A primitive that looks at all it computes."""
+    """A primitive that checks all it computes."""
 
     def __init__(self, primitive: Primitive, place: str):
         self.inner, self.place = primitive, place

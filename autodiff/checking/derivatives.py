@@ -1,8 +1,8 @@
 """Numerical derivatives, and the check of every derivative against them.
 
-Three judges that know nothing of each other decide whether a derivative is right:
+Three independent references decide whether a derivative is right:
 
-- *central differences* (f(x + hv) - f(x - hv)) / 2h, Richardson-extrapolated, for each number the best of several h;
+- *central differences* (f(x + hv) - f(x - hv)) / 2h, Richardson-extrapolated, the best of several h for each entry;
 - the *complex step* Im f(x + ihv) / h with h = 1e-20, exact to rounding where f is analytic and takes complex arrays;
 - the *adjoint identity* <u, Jv> = <J'u, v>, which ties forward and reverse mode together without any step at all.
 
@@ -49,7 +49,7 @@ def check_grads(
     args          its arguments, a sequence; floating-point arrays in them are checked, other values held constant
     modes         "forward", "reverse" or both; order n checks all mixtures, such as reverse over forward
     directions    random directions per comparison, drawn from `seed`
-    rtol, atol    relative and absolute error allowed; by default as fits the float type of arguments and output
+    rtol, atol    relative and absolute error allowed; the defaults depend on the float type of arguments and output
 
     A float32 argument is differentiated in float32 and compared with differences of f in float64. Raises
     `AssertionError` naming the function, mode, order, argument, entry and both values.
@@ -90,7 +90,7 @@ def _case_of(f: Callable, args: tuple, rtol: float | None, atol: float | None) -
 
 
 class _FrugalTrace(ReverseTrace):
-    """A tape without the leniency for small arrays: a rule that reads more than it declares is found out."""
+    """A tape that keeps no unread array, however small, so that a rule that reads more than it declares fails."""
 
     __slots__ = ()
 
@@ -147,7 +147,7 @@ def _check(case: _Case, order: int, modes: Sequence[str], directions: int, seed:
 
 
 def _check_forward(case: _Case, outs: list, us: list, vs: list, slope: np.ndarray) -> np.ndarray:
-    """Jv against the slope along v, number by number; returns Jv."""
+    """Jv against the slope along v, entry by entry; returns Jv."""
     values, tangents = jvp(case.g, case.xs, vs)
     outputs = [f"output {k}" for k in range(len(outs))]
     _same_form(f"forward mode of {case.title}: the value of", values, outs, outputs)
@@ -232,7 +232,7 @@ def _complex_slope(case: _Case, vs: list, slope: np.ndarray) -> np.ndarray | Non
         exact = _vector([np.imag(out) / h for out in outs])
     except Exception:  # whatever a function does with arguments it was not written for
         return None
-    # A function that is not analytic gives a wrong number rather than an error; differences tell.
+    # A function that is not analytic gives a wrong result rather than an error; the differences show it.
     return exact if exact.shape == slope.shape and _close(exact, slope, case.rtol, case.atol) else None
 
 
@@ -249,13 +249,13 @@ def _same_form(what, found, wanted, names) -> None:
 
 
 def _close(found, wanted, rtol, atol) -> bool:
-    """Within tolerance of the largest entry: small entries of a vector may be the difference of large numbers."""
+    """Within tolerance of the largest entry: a small entry may be the difference of two large values."""
     scale = np.max(np.abs(wanted), initial=0.0)
     return bool(np.all(np.abs(found - wanted) <= atol + rtol * scale))
 
 
 def _diagnosis(mode: str, case: _Case, us: list) -> str:
-    """Find the worst entry of all arguments: the derivative of <u, g(x)> by each single number of x."""
+    """Find the worst entry of all arguments: the derivative of <u, g(x)> by each single entry of x."""
     g, xs = case.g, case.xs
     worst = (-1.0, "", 0, 0.0, 0.0)
     u = _vector(us)
@@ -286,7 +286,7 @@ def _coarsest(values) -> int:
 
 
 def _vector(values) -> np.ndarray:
-    """All numbers of a list of arrays, one after the other, in float64."""
+    """All entries of a list of arrays, concatenated, in float64."""
     return np.concatenate([np.ravel(np.asarray(value, float)) for value in values]) if len(values) else np.zeros(0)
 
 

@@ -81,10 +81,10 @@ def _einsum_cotangent(i, g, operands, terms, result, optimize):
     others = [k for k in range(len(operands)) if k != i]
     arrays, letters = [g, *(operands[k] for k in others)], [result, *(terms[k] for k in others)]
     dtype, seen, wanted = dtype_of(operands[i]), "".join(letters), ""
-    spare = (c for c in string.ascii_letters if c not in seen + terms[i])
+    unused = (c for c in string.ascii_letters if c not in seen + terms[i])
     for letter in terms[i]:
         if letter in wanted:
-            copy = next(spare)
+            copy = next(unused)
             arrays.append(np.eye(sizes[letter], dtype=dtype))
             letters.append(letter + copy)
             wanted += copy
@@ -119,8 +119,8 @@ def einsum(*operands, optimize=False, dtype=None, order="K", casting="safe"):
 def _subscripts_of_lists(operands):
     """np.einsum(x, [0, 1], y, [1, 2], [0, 2]) as a string and arrays."""
 
-    def text(numbers):
-        return "".join("..." if n is Ellipsis else string.ascii_letters[n] for n in numbers)
+    def text(axes):
+        return "".join("..." if n is Ellipsis else string.ascii_letters[n] for n in axes)
 
     pairs = len(operands) // 2
     subscripts = ",".join(text(operands[2 * i + 1]) for i in range(pairs))
@@ -164,7 +164,7 @@ def tensordot(a, b, axes=2):
 
 
 def _as_arrays(*values):
-    """A Python number is a float64 array to np.dot and np.inner."""
+    """Python scalars are float64 arrays to np.dot and np.inner."""
     return [np.asarray(x) if isinstance(x, int | float | list | tuple) else x for x in values]
 
 

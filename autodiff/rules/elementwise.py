@@ -27,7 +27,7 @@ subtract = binary(np.subtract, SAME, NEGATIVE)
 multiply = binary(np.multiply, lambda z, x, y: y, lambda z, x, y: x, reads=ARGS)
 negative = unary(np.negative, NEGATIVE)
 positive = unary(np.positive, SAME)
-conjugate = unary(np.conjugate, SAME)  # of real numbers, the only ones differentiated here
+conjugate = unary(np.conjugate, SAME)  # of real values, the only ones differentiated
 reciprocal = unary(np.reciprocal, lambda y, x: -y * y, reads=OUT, pole=True)
 square = unary(np.square, lambda y, x: 2 * x, reads=ARGS)
 sqrt = unary(np.sqrt, lambda y, x: 0.5 / y, reads=OUT, pole=True)
@@ -39,7 +39,7 @@ unary(np.fabs, lambda y, x: np.sign(x), reads=ARGS)
 # Division, without the array 1 / y: d(x / y) = (dx - z dy) / y.
 def _quotient(t, y):
     """t / y, where 0 / 0 = 0 and 0 / nan = 0: see `times_near_pole`."""
-    quotient = np.divide(t, y)  # not t / y: of two Python numbers that is Python's division, which raises at 0
+    quotient = np.divide(t, y)  # not t / y: of two Python floats that is Python's division, which raises at 0
     plain = primal(quotient)
     if math.isfinite(np.vdot(plain, plain).real):
         return quotient

@@ -26,7 +26,7 @@ from autodiff.core import DerivativeError, Primitive, primal, zeros_like
 from autodiff.registry import NON_DIFFERENTIABLE, REFUSED, REGISTRY, implements, name_of
 from autodiff.transforms import vjp as pullback_of
 
-SAME, NEGATIVE, ZERO = "same", "negative", "zero"  # the derivatives 1, -1 and 0, spared the multiplication
+SAME, NEGATIVE, ZERO = "same", "negative", "zero"  # the derivatives 1, -1 and 0, without a multiplication
 
 BOTH, ARGS, OUT, NOTHING = ("args", "out"), ("args",), ("out",), ()  # which values a derivative reads
 
@@ -140,7 +140,7 @@ def _multiplication(derivative: Callable | str, pole: bool) -> Callable:
 def times_near_pole(t: Any, d: Any) -> Any:
     """t d, where 0 d = 0 even if d is infinite or undefined: np.where sends 0 into the branch it did not take."""
     plain = primal(d)
-    if math.isfinite(np.vdot(plain, plain).real):  # the fastest way to see that all are finite
+    if math.isfinite(np.vdot(plain, plain).real):  # the fastest test that all are finite
         return t * d
     dead = ~np.isfinite(plain) & (primal(t) == 0)
     return np.where(dead, 0.0, t * np.where(dead, 1.0, d))
@@ -221,7 +221,7 @@ def by_tangent(name: str, impl: Callable, tangent: Callable) -> Primitive:
 
 
 def constant(*functions: Callable) -> None:
-    """NumPy functions without a derivative to speak of: piecewise constant, boolean, or about shapes."""
+    """Register NumPy functions that are piecewise constant, boolean, or about shapes."""
     for function in functions:
         NON_DIFFERENTIABLE[function] = _on_primals(function)
 
@@ -242,7 +242,7 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def refuse(*functions: Callable, instead: str) -> None:
-    """NumPy functions that cannot be differentiated as they are, with what to write instead."""
+    """Register NumPy functions that cannot be differentiated as they are, with what to write instead."""
 
     def refusal(function):
         def call(*args, **kwargs):

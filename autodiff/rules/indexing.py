@@ -1,8 +1,8 @@
-"""Taking entries and moving them about: every form of x[...], and all NumPy functions that only move numbers.
+"""Gathering and rearranging entries: every kind of x[...], and all NumPy functions that only move entries.
 
-Taking and *scattering* (adding numbers up where they came from) are each other's transpose. A function that only
-moves, repeats or drops entries needs no rule of its own: applied to the positions 1, 2, 3... instead of the numbers,
-it tells where every entry came from, with 0 for what it filled in.
+Gathering and *scattering* (adding entries up where they came from) are each other's transpose. A function that only
+moves, repeats or drops entries needs no rule of its own: applied to the positions 1, 2, 3... instead of the values, it
+shows where every entry came from, with 0 for those it filled in.
 """
 
 import inspect
@@ -70,7 +70,7 @@ def _mover(function):
     def handler(*args, **kwargs):
         x, options = (args[0], args[1:]) if args else (kwargs.pop(first), ())
         if has_traced(options) or has_traced(kwargs):
-            raise DerivativeError(f"np.{function.__name__} has a derivative by its array alone, not by its options")
+            raise DerivativeError(f"np.{function.__name__} has a derivative by its array only, not by its options")
         return primitive(as_operand(x), args=options, kwargs=kwargs)
 
     handler.__name__ = function.__name__
@@ -196,11 +196,11 @@ def choose(a, choices, out=None, mode="raise"):
     choices = np.stack(np.broadcast_arrays(*choices)) if isinstance(choices, list | tuple) else choices
     shape = np.broadcast_shapes(shape_of(a), shape_of(choices)[1:])
     choices = np.broadcast_to(choices, shape_of(choices)[:1] + shape)
-    numbers = np.broadcast_to(primal(a), shape)
+    places = np.broadcast_to(primal(a), shape)
     if mode != "raise":
         n = len(choices)
-        numbers = numbers % n if mode == "wrap" else np.clip(numbers, 0, n - 1)
-    return np.take_along_axis(choices, numbers[None], axis=0)[0]
+        places = places % n if mode == "wrap" else np.clip(places, 0, n - 1)
+    return np.take_along_axis(choices, places[None], axis=0)[0]
 
 
 @implements(np.piecewise)
@@ -218,21 +218,21 @@ def piecewise(x, condlist, funclist, *args, **kw):
 
 @implements(np.bincount)
 def bincount(x, weights=None, minlength=0):
-    numbers = np.asarray(primal(x))
+    places = np.asarray(primal(x))
     if weights is None:
-        return np.bincount(numbers, minlength=minlength)
+        return np.bincount(places, minlength=minlength)
     weights = as_operand(weights).astype(float)  # as np.bincount does
-    return scatter(weights, shape=(max(minlength, int(numbers.max(initial=-1)) + 1),), index=numbers)
+    return scatter(weights, shape=(max(minlength, int(places.max(initial=-1)) + 1),), index=places)
 
 
 # -- functional updates ------------------------------------------------------------------------------------------------
 
 
 class at:
-    """What `x[index] = v` is to arrays that are never changed: `at(x)[index].set(v)` is a new array.
+    """Functional assignment: `at(x)[index].set(v)` is a new array, x with `x[index] = v`.
 
-    `.add(v)` and `.multiply(v)` combine v with what is there. Any index that NumPy takes; an entry named twice gets the
-    last value set, all values added, all factors. Differentiable in x and in v.
+    `.add(v)` and `.multiply(v)` combine v with the entry. Any NumPy index is allowed; an entry that occurs twice gets
+    the last value set, all values added, or all factors. Differentiable in x and in v.
 
     >>> at(np.zeros(3))[1:].set(5.0)
     array([0., 5., 5.])
@@ -246,7 +246,7 @@ class at:
 
 
 class _Place:
-    """The entries of an array at an index, about to be replaced."""
+    """The entries of an array at an index, to be replaced."""
 
     def __init__(self, x, index):
         self.x, self.index = x, index
@@ -292,9 +292,9 @@ def _set_cotangents(needs, g, out, x, v, index):
         return to_x, None
     to_v = take_at(g, index=index)
     if not _takes_once(index):  # of several values set to one entry, only the last is seen
-        numbers = np.arange(size_of(v)).reshape(shape_of(v))
-        last = _set_value(np.zeros(shape_of(x), int), numbers, index)[index]
-        to_v = np.where(last == numbers, to_v, 0.0)
+        order = np.arange(size_of(v)).reshape(shape_of(v))
+        last = _set_value(np.zeros(shape_of(x), int), order, index)[index]
+        to_v = np.where(last == order, to_v, 0.0)
     return to_x, to_v
 
 

@@ -32,7 +32,7 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
 
 
 def _as_slab(a, axis, end):
-    """A number given to prepend or append, as one slice of the array."""
+    """A scalar given to prepend or append, as one slice of the array."""
     if end is None or shape_of(end) != ():
         return end
     shape = shape_of(a)
@@ -190,7 +190,7 @@ def vander(x, N=None, increasing=False):
 def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if full or cov:
         raise DerivativeError("np.polyfit under differentiation returns the coefficients alone: no full=, no cov=")
-    x, y = as_operand(x) + 0.0, as_operand(y)  # whole numbers become floats
+    x, y = as_operand(x) + 0.0, as_operand(y)  # integers become floats
     matrix = np.vander(x, deg + 1)
     if w is not None:
         w = as_operand(w)

@@ -45,7 +45,7 @@ def with_kept_axes(out, shape, axis, keepdims):
 
 
 def selected(a, where, neutral, dtype=None):
-    """The entries to be reduced: others are replaced by the neutral number of the reduction."""
+    """The entries to be reduced: the others are replaced by the neutral element of the reduction."""
     a = as_operand(a) if where is True else np.where(where, a, neutral)
     return a if dtype is None else a.astype(dtype)
 
@@ -97,7 +97,7 @@ def cumsum(a, axis=None, dtype=None, out=None):
     return _cumsum(a if dtype is None else a.astype(dtype), axis=axis)
 
 
-# -- products, without dividing, so that zeros do no harm --------------------------------------------------------------
+# -- products, without division, so that zeros are allowed -------------------------------------------------------------
 
 
 def _shifted(running, axis):

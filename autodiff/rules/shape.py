@@ -1,4 +1,4 @@
-"""Functions that arrange numbers without changing them: all linear, each with its inverse movement as transpose."""
+"""Functions that rearrange entries without changing them: all linear, each transposed by the inverse rearrangement."""
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def swapaxes(a, axis1, axis2):
 
 
 def _of_axes(function):
-    """A function that reorders axes: what it does to the axis numbers is seen on an empty array."""
+    """A function that reorders axes: its effect on the axes is read off an empty array."""
 
     def handler(a, *args, **kwargs):
         sizes = function(np.empty(tuple(range(2, len(shape_of(a)) + 2)), np.dtype("V0")), *args, **kwargs).shape
@@ -80,7 +80,7 @@ def _of_axes(function):
 
 
 def _of_lengths(function):
-    """A function that adds or removes axes of length 1: what it does to the shape is seen on an empty array."""
+    """A function that adds or removes axes of length 1: its effect on the shape is read off an empty array."""
 
     def handler(a, *args, **kwargs):
         a = as_operand(a)
@@ -288,24 +288,24 @@ def append(arr, values, axis=None):
 def block(arrays):
     leaves: list = []
 
-    def number(tree):
+    def enumerated(tree):
         if isinstance(tree, list):
-            return [number(member) for member in tree]
+            return [enumerated(member) for member in tree]
         leaves.append(tree)
         return len(leaves) - 1
 
     def place(tree, positions):
         return [place(member, positions) for member in tree] if isinstance(tree, list) else positions[tree]
 
-    numbered = number(arrays)
-    return moved_together(lambda *positions: np.block(place(numbered, positions)), leaves)
+    places = enumerated(arrays)
+    return moved_together(lambda *positions: np.block(place(places, positions)), leaves)
 
 
 # -- splitting ---------------------------------------------------------------------------------------------------------
 
 
 def _splitter(function):
-    """A function that cuts an array into slices: where it cuts is seen on positions along the axis."""
+    """A function that cuts an array into slices: where it cuts is read off an array of positions."""
 
     def handler(ary, *args, **kwargs):
         places = function(np.arange(size_of(ary)).reshape(shape_of(ary)), *args, **kwargs)
@@ -328,7 +328,7 @@ implements_each(_splitter, np.split, np.array_split, np.hsplit, np.vsplit, np.ds
 
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d, axis, arr, *args, **kwargs):
-    """One call for each line of the array; what they return takes the place of the axis."""
+    """One call for each 1-d slice along the axis; the results take the place of the axis."""
     arr = as_operand(arr)
     (axis,) = axes_of(axis, len(shape_of(arr)))
     lines = np.moveaxis(arr, axis, -1)

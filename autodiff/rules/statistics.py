@@ -1,4 +1,4 @@
-"""Means, spreads and quantiles: compositions of sums, extrema and sorting, and so differentiable to any order."""
+"""Means, variances and quantiles: compositions of sums, extrema and sorting, and so differentiable to any order."""
 
 import math
 
@@ -13,14 +13,14 @@ from autodiff.rules.reduction import axes_last, count, ones_at, with_kept_axes
 
 
 def _number(a, axis, where, keepdims):
-    """How many entries are averaged; with a mask, one number for each result."""
+    """How many entries are averaged; with a mask, one count for each result."""
     if where is True:
         return count(shape_of(a), axis)
     return np.sum(np.broadcast_to(where, shape_of(a)), axis=axis, keepdims=keepdims, dtype=dtype_of(a))
 
 
 def root(x):
-    """The square root, with derivative 0 at 0: what norms and standard deviations take at a point without a slope."""
+    """The square root with derivative 0 at 0: the convention for norms and standard deviations of zero."""
     zero = primal(x) == 0
     return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, x)))
 
@@ -69,7 +69,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
 
 # -- quantiles ---------------------------------------------------------------------------------------------------------
 
-# Where the quantile q of n sorted numbers lies between them, at n q + a + q (1 - a - b) - 1 counted from 0.
+# Where the quantile q of n sorted values lies among them: at n q + a + q (1 - a - b) - 1 counted from 0.
 _PLACES = {
     "linear": (1.0, 1.0), "weibull": (0.0, 0.0), "hazen": (0.5, 0.5), "interpolated_inverted_cdf": (0.0, 1.0),
     "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (3 / 8, 3 / 8),
@@ -117,11 +117,11 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     return with_kept_axes(middle, shape_of(a), axis, keepdims)
 
 
-# -- without the entries that are not numbers --------------------------------------------------------------------------
+# -- ignoring NaN -----------------------------------------------------------------------------------------------------
 
 
 def _ignoring_nan(function, neutral):
-    """A reduction with NaN replaced by the number that changes nothing."""
+    """A reduction with NaN replaced by its neutral element."""
 
     def handler(a, *args, **kwargs):
         return function(np.where(np.isnan(a), neutral, a), *args, **kwargs)
@@ -139,7 +139,7 @@ implements(np.nanmin)(_ignoring_nan(np.min, math.inf))
 
 
 def _of_numbers_only(function):
-    """A statistic that takes a mask, given that of the numbers; NaN itself is replaced, since 0 NaN is NaN."""
+    """A statistic that takes a mask, here of the entries that are not NaN; NaN is replaced too, as 0 NaN is NaN."""
 
     def handler(a, *args, where=True, **kwargs):
         present = ~np.isnan(a) & where
@@ -178,5 +178,5 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     c = np.cov(x, y, rowvar, dtype=dtype)
     if shape_of(c) == ():
         return c / c
-    spread = np.sqrt(np.diagonal(c))
-    return c / np.outer(spread, spread)
+    deviation = np.sqrt(np.diagonal(c))
+    return c / np.outer(deviation, deviation)

@@ -55,7 +55,7 @@ def test_reverse_table_of_a_subtraction():
 
 def test_columns_are_aligned_with_letters_that_have_combining_marks():
     lines = str(reverse_table(lambda x: np.sin(x), 1.0)).splitlines()
-    assert lines[0].split() == ["value", "number", "rule", "adjoint"]
+    assert lines[0].split() == ["variable", "value", "rule", "adjoint"]
     assert len({line.index(part) for line, part in zip(lines[1:], ("seed", "ū1·cos"), strict=True)}) == 1
 
 
