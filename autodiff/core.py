@@ -85,7 +85,9 @@ class Primitive:
         if not (callable(jvp) and callable(vjp)):
             raise TypeError(f"primitive {name!r} needs a rule for both modes: jvp={jvp!r}, vjp={vjp!r}")
         self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
+        self.reads = reads
         self.reads_args, self.reads_out = "args" in reads, "out" in reads
+        self.reads_all = self.reads_args and self.reads_out
         self.__doc__ = getattr(impl, "__doc__", None)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
@@ -198,26 +200,25 @@ class ReverseTrace(Trace):
         else:  # what the default `record` comes to when no outer trace is involved
             out = saved = primitive.impl(*values, **params)
         kind = type(out)
-        if kind is not float64 and (kind is not ndarray or (out.dtype is not FLOAT64 and out.dtype is not FLOAT32)):
+        if (out.dtype is not FLOAT64 and out.dtype is not FLOAT32) if kind is ndarray else kind is not float64:
             self.check_output(primitive, out)
         slot = self.slots
-        several = kind is tuple
         result: Any
-        if several:
+        if kind is tuple:
             result = tuple(map(self.new, out))
         else:
             self.slots = slot + 1
             result = _new_traced(Traced)
             result.primal, result.owner, result.handle = out, self, slot
-        if not primitive.reads_out and (several or kind is ndarray):
-            if several or out.nbytes > self.small or out.base is not None:
-                unread = tuple(map(self.unread, out)) if several else self.unread(out)
+        if not primitive.reads_all:
+            if not primitive.reads_out:
+                unread = tuple(map(self.unread, out)) if kind is tuple else self.unread(out)
                 saved, out = (unread if saved is out else saved), unread
-        if not primitive.reads_args:
-            for i, value in enumerate(values):
-                if type(value) is ndarray and (value.nbytes > self.small or value.base is not None):
-                    values[i] = AbstractArray(value)
-        elif self.has_python_floats:
+            if not primitive.reads_args:
+                for i, value in enumerate(values):
+                    if type(value) is ndarray and (value.nbytes > self.small or value.base is not None):
+                        values[i] = AbstractArray(value)
+        if self.has_python_floats:
             values = _as_numpy_floats(values, parents)
         self.tape.append((primitive, parents, values, params, saved, out, slot))
         return result
@@ -337,7 +338,7 @@ class ForwardTrace(Trace):
             tangents.append(tangent)
         out = primitive.apply(values, params) if nested else primitive.impl(*values, **params)
         kind = type(out)
-        if kind is not float64 and (kind is not ndarray or (out.dtype is not FLOAT64 and out.dtype is not FLOAT32)):
+        if (out.dtype is not FLOAT64 and out.dtype is not FLOAT32) if kind is ndarray else kind is not float64:
             self.check_output(primitive, out)
         if self.has_python_floats:
             values = _as_numpy_floats(values, tangents)

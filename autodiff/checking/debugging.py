@@ -43,8 +43,7 @@ class _Checked(Primitive):
 
     def __init__(self, primitive: Primitive, place: str):
         self.inner, self.place = primitive, place
-        super().__init__(primitive.name, primitive.impl, self._jvp, self._vjp)
-        self.reads_args, self.reads_out = primitive.reads_args, primitive.reads_out
+        super().__init__(primitive.name, primitive.impl, self._jvp, self._vjp, primitive.reads)
 
     def record(self, args: Sequence, params: dict) -> tuple[Any, Any]:
         out, saved = self.inner.record(args, params)
