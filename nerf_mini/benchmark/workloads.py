@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 
 from nerf_mini.config import PRESETS, Config, SamplingConfig
-from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import NeRF, RayBatch
-from nerf_mini.ops import NetworkShape, parameter_shapes
+from nerf_mini.ops import BFLOAT16, NetworkShape, parameter_shapes
 from nerf_mini.training.optimiser import adam_init, adam_update
 
 NEAR, FAR = 2.0, 6.0

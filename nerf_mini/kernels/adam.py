@@ -25,7 +25,7 @@ _BLOCK = 1 << 14  # entries of a thread's piece
 
 
 @parallel_kernel
-def adam_step_lazy(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon, step):
+def adam_step_sparse(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon, step):
     """`adam_step` for those entries only whose gradient is not zero; the others, with their means, stay as they are.
 
     For tables of which a step touches a part: what is not touched does not drift, and costs a comparison.

@@ -116,7 +116,7 @@ def _march_share(
     at, end = _share(chunk, out_t.size)
     first, last = _share(chunk, out_counts.size)
     for ray in range(first, last):
-        t_in, t_out = clip_ray(origins[ray], directions[ray], cube, near, far)
+        t_in, t_out = clip_ray(origins[ray], directions[ray], cube, near[ray], far[ray])
         t_first = t_in + jitter[ray] * step
         in_cells = ray_in_cells(origins[ray], directions[ray], cube, bits.shape[0])
         out_starts[ray] = at

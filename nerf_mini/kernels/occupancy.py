@@ -13,31 +13,35 @@ UNSEEN = -1.0
 
 
 @kernel
-def mark_unseen(density, cube, poses, width, height, focal_x, focal_y, center_x, center_y):
-    """Mark the cells whose surrounding ball lies outside the pictures of all cameras, poses (views, 4, 4)."""
+def mark_unseen(density, cube, poses, intrinsics, margin):
+    """Mark the cells whose circumscribed ball lies outside the pictures of all cameras, poses (views, 4, 4).
+
+    A row of intrinsics (views, 6) is width, height, focal lengths and principal point, in pixels. `margin` (pixels) is
+    added to each side of a picture.
+    """
     resolution = density.shape[0]
     size = cube[3] / resolution
     radius = 0.5 * math.sqrt(3.0) * size
-    # how far the ball reaches in the picture, generously: across the ray, and nearer to the camera
-    reach_x, reach_y = radius * (focal_x + width), radius * (focal_y + height)
     for i in range(resolution):
         for j in range(resolution):
             for k in range(resolution):
                 seen = False
                 for view in range(poses.shape[0]):
                     pose = poses[view]
+                    width, height, focal_x, focal_y, center_x, center_y = intrinsics[view]
                     x = cube[0] + (i + 0.5) * size - pose[0, 3]
                     y = cube[1] + (j + 0.5) * size - pose[1, 3]
                     z = cube[2] + (k + 0.5) * size - pose[2, 3]
                     depth = -(pose[0, 2] * x + pose[1, 2] * y + pose[2, 2] * z)
                     if depth < -radius:
                         continue
-                    right = focal_x * (pose[0, 0] * x + pose[1, 0] * y + pose[2, 0] * z)
+                    # an upper bound of the ball's radius in the picture: across the ray, and nearer to the camera
+                    reach_x, reach_y = radius * (focal_x + width), radius * (focal_y + height)
+                    across = focal_x * (pose[0, 0] * x + pose[1, 0] * y + pose[2, 0] * z)
                     down = -focal_y * (pose[0, 1] * x + pose[1, 1] * y + pose[2, 1] * z)
-                    if (
-                        -center_x * depth - reach_x <= right <= (width - center_x) * depth + reach_x
-                        and -center_y * depth - reach_y <= down <= (height - center_y) * depth + reach_y
-                    ):
+                    left, right = -(center_x + margin) * depth, (width - center_x + margin) * depth
+                    top, bottom = -(center_y + margin) * depth, (height - center_y + margin) * depth
+                    if left - reach_x <= across <= right + reach_x and top - reach_y <= down <= bottom + reach_y:
                         seen = True
                         break
                 if not seen:

@@ -73,7 +73,16 @@ def march_front(alive, origins, directions, cube, near, far, step, bits, blocks,
     for k in prange(alive.size):
         ray = alive[k]
         out_counts[k] = _march_ray(
-            origins[ray], directions[ray], cube, near, far, step, bits, blocks, candidate[ray : ray + 1], out_t[k]
+            origins[ray],
+            directions[ray],
+            cube,
+            near[ray],
+            far[ray],
+            step,
+            bits,
+            blocks,
+            candidate[ray : ray + 1],
+            out_t[k],
         )
 
 
@@ -103,12 +112,12 @@ def place_front(alive, counts, ends, origins, directions, cube, t, out):
 
 @parallel_kernel
 def weigh_front(
-    alive, counts, ends, t, density, length, deepest, least, bound, depth, distance, opacity, faint, candidate,
+    alive, counts, ends, t, density, length, deepest, least, bound, depth, distance, opacity, skipped, candidate,
     out_weights,
 ):  # fmt: skip
     """Weights of a front's samples, by the quadrature of `compositing`.
 
-    Weights below `least` count as 0, as long as those of a ray, `faint` (rays,), do not add up to more than `bound`.
+    Weights below `least` count as 0, as long as those of a ray, `skipped` (rays,), do not add up to more than `bound`.
     depth, distance (the sum of weight times t) and opacity (rays,) are of all samples, and go on from what they were; a
     ray that reaches the optical depth `deepest` is at its END.
     """
@@ -122,8 +131,8 @@ def weigh_front(
                 depth[ray] += tau
                 distance[ray] += w * t[k, i]
                 opacity[ray] += w
-                if w < least and faint[ray] + w <= bound:
-                    faint[ray] += w
+                if w < least and skipped[ray] + w <= bound:
+                    skipped[ray] += w
                     w = 0.0
             out_weights[first + i] = w
         if depth[ray] >= deepest:

@@ -12,9 +12,8 @@ from autodiff import value_and_grad
 from nerf_mini.config import Config
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.kernels import tracing
 from nerf_mini.models.base import Method
-from nerf_mini.ops import GridShape, InstantShape, composite, distortion
+from nerf_mini.ops import GridShape, InstantShape, composite, distortion, tracing
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from nerf_mini.scenes.batches import RayBatch
@@ -163,14 +162,10 @@ class OccupancySampled(Method):
         alive, density_at = np.flatnonzero(marched.counts > 0), self.field.density_at(parameters)
         while len(alive):
             front = max(FRONT, FRONT_SAMPLES // len(alive))
-            points = np.empty((min(front * len(alive), len(marched.t)), 3), np.float32)
-            filled = tracing.front_points(
-                alive, front, origins, directions, cube, marched.t, marched.starts, marched.counts, done, points
+            points = tracing.front_points(
+                alive, front, origins, directions, cube, marched.t, marched.starts, marched.counts, done
             )
-            kept = tracing.advance(
-                alive, front, density_at(points[:filled]), marched.counts, length, DEEPEST, depth, done
-            )
-            alive = alive[:kept]
+            alive = tracing.advance(alive, front, density_at(points), marched.counts, length, DEEPEST, depth, done)
         return MarchedRays(marched.t, marched.starts, done)
 
     # -- rendering -----------------------------------------------------------------------------------------------------
@@ -179,28 +174,22 @@ class OccupancySampled(Method):
         """What rays (rays, 3) see, without jitter and without derivatives; faint samples have no colour."""
         rays, step, cube = len(origins), self._march_step(), self.cube.array
         length, density_at = step / self.cube.side, self.field.density_at(parameters)
-        depth, distance, opacity, faint = (np.zeros(rays) for _ in range(4))
-        color, candidate, alive = np.zeros((rays, 3), np.float32), np.zeros(rays, np.int64), np.arange(rays)
+        near, far = np.full(rays, self.near, np.float64), np.full(rays, self.far, np.float64)
+        progress, cutoffs = tracing.RayProgress.start(rays), tracing.Cutoffs(DEEPEST, FAINT, ALL_FAINT)
+        color, alive = np.zeros((rays, 3), np.float32), np.arange(rays)
         while len(alive):
             front = max(FRONT, FRONT_SAMPLES // len(alive))
-            t, counts = np.empty((len(alive), front)), np.empty(len(alive), np.int64)
-            tracing.march_front(
-                alive, origins, directions, cube, self.near, self.far, step, self.occupancy.bits,
-                self.occupancy.blocks, candidate, t, counts,
-            )  # fmt: skip
-            ends = np.cumsum(counts)
-            points, weights = np.empty((ends[-1], 3), np.float32), np.empty(ends[-1], np.float32)
-            tracing.place_front(alive, counts, ends, origins, directions, cube, t, points)
-            density = density_at(points)
-            tracing.weigh_front(
-                alive, counts, ends, t, density, length, DEEPEST, FAINT, ALL_FAINT, depth, distance, opacity, faint,
-                candidate, weights,
-            )  # fmt: skip
+            t, counts = tracing.march_front(
+                alive, front, origins, directions, near, far, self.occupancy.cells, step, progress
+            )
+            points = tracing.place_front(alive, t, counts, origins, directions, cube)
+            weights = tracing.weigh_front(alive, t, counts, density_at(points), length, cutoffs, progress)
             seen = np.flatnonzero(weights)
             place = np.repeat(np.arange(len(alive)), counts)[seen]  # of each one's ray among those alive
             _, emitted = self.field(parameters, points[seen], directions[alive], place)
             tracing.add_colors(emitted, weights[seen], alive[place], color)
-            alive = alive[candidate[alive] != tracing.END]
+            alive = progress.unfinished(alive)
+        distance, opacity = progress.distance, progress.opacity
         color += (1 - opacity)[:, None].astype(np.float32) * background
         mean_distance = distance / np.maximum(opacity, 1e-10)
         return Rendering(color, mean_distance.astype(np.float32), opacity.astype(np.float32))

@@ -1,35 +1,81 @@
-"""Fused operators: each a pair of kernels beside its plain-NumPy reference, registered with autodiff."""
+"""Every numeric operator: fused ones, each a pair of kernels beside its NumPy reference, and plain ones.
+
+Nothing else imports `kernels`, the benchmark aside.
+"""
 
 from nerf_mini.ops.activations import DensityActivation, activate, logistic, truncated_exp
+from nerf_mini.ops.adam import adam_step
 from nerf_mini.ops.compositing import composite
-from nerf_mini.ops.distortion import distortion
+from nerf_mini.ops.cpu import BFLOAT16
 from nerf_mini.ops.encoding import encode, encoding_width
 from nerf_mini.ops.harmonics import HARMONICS, spherical_harmonics
-from nerf_mini.ops.hash_grid import GridShape, hash_grid
+from nerf_mini.ops.hash_encoding import GridShape, hash_grid
 from nerf_mini.ops.instant import InstantShape, instant_network, instant_parameter_shapes
+from nerf_mini.ops.marching import gather_samples, march
 from nerf_mini.ops.network import NetworkShape, network, parameter_shapes
-from nerf_mini.ops.positions import positions
+from nerf_mini.ops.occupancy import (
+    UNSEEN,
+    OccupiedCells,
+    all_occupied,
+    cell_points,
+    mark_occupied,
+    mark_unseen,
+    mean_density,
+    update_cells,
+)
+from nerf_mini.ops.ray_distortion import distortion
+from nerf_mini.ops.ray_points import positions
 from nerf_mini.ops.sampling import sample_histogram
+from nerf_mini.ops.tracing import (
+    Cutoffs,
+    RayProgress,
+    add_colors,
+    advance,
+    front_points,
+    march_front,
+    place_front,
+    weigh_front,
+)
 
 __all__ = [
+    "BFLOAT16",
     "HARMONICS",
+    "UNSEEN",
+    "Cutoffs",
     "DensityActivation",
     "GridShape",
     "InstantShape",
     "NetworkShape",
+    "OccupiedCells",
+    "RayProgress",
     "activate",
+    "adam_step",
+    "add_colors",
+    "advance",
+    "all_occupied",
+    "cell_points",
     "composite",
     "distortion",
     "encode",
     "encoding_width",
+    "front_points",
+    "gather_samples",
     "hash_grid",
     "instant_network",
     "instant_parameter_shapes",
     "logistic",
+    "march",
+    "march_front",
+    "mark_occupied",
+    "mark_unseen",
+    "mean_density",
     "network",
     "parameter_shapes",
+    "place_front",
     "positions",
     "sample_histogram",
     "spherical_harmonics",
     "truncated_exp",
+    "update_cells",
+    "weigh_front",
 ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nerf_mini import ops
 from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.kernels import marching, occupancy
+from nerf_mini.ops.occupancy import OccupiedCells, all_occupied
 from nerf_mini.samplers.samples import RaySamples
 
 # Every step looks at a share of the cells; more eagerly at first, when the field changes fastest.
@@ -66,22 +67,23 @@ class OccupancyGrid:
     """Which cells of a cube are worth a look.
 
     density (resolution,) * 3 float32: a decaying maximum of what the field said, UNSEEN (-1) where no camera looks;
-    bits and blocks: the occupied cells, as `kernels.marching` reads them; cursor (1,) int64: cells looked at so far.
+    cells: which are occupied; cursor (1,) int64: cells looked at so far.
     The arrays are the whole state.
     """
 
     cube: Cube
     density: np.ndarray
-    bits: np.ndarray
-    blocks: np.ndarray
+    cells: OccupiedCells
     cursor: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     @classmethod
     def full(cls, cube: Cube, resolution: int) -> OccupancyGrid:
         """A grid in which every cell is occupied; the resolution is a power of two and at least 8."""
-        bits = np.full((resolution, resolution, resolution // 8), 255, np.uint8)
-        blocks = np.ones((resolution // marching.BLOCK,) * 3, np.uint8)
-        return cls(cube, np.zeros((resolution,) * 3, np.float32), bits, blocks)
+        return cls(cube, np.zeros((resolution,) * 3, np.float32), all_occupied(cube.array, resolution))
+
+    @property
+    def bits(self) -> np.ndarray:
+        return self.cells.bits
 
     @property
     def resolution(self) -> int:
@@ -90,20 +92,19 @@ class OccupancyGrid:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """The state, by name; changed in place by `update`."""
-        return {"density": self.density, "bits": self.bits, "blocks": self.blocks, "cursor": self.cursor}
+        return {"density": self.density, "bits": self.cells.bits, "blocks": self.cells.blocks, "cursor": self.cursor}
 
     def forget_unseen(self, poses: np.ndarray, intrinsics: Intrinsics) -> None:
         """Remove for good the cells that no camera sees, poses (views, 4, 4)."""
-        i = intrinsics
-        occupancy.mark_unseen(
-            self.density, self.cube.array, np.ascontiguousarray(poses), float(i.width), float(i.height),
-            float(i.focal_x), float(i.focal_y), float(i.center_x), float(i.center_y),
-        )  # fmt: skip
+        i, views = intrinsics, (len(poses), 1)
+        sizes, focals = np.tile([i.width, i.height], views), np.tile([i.focal_x, i.focal_y], views)
+        centers = np.tile([i.center_x, i.center_y], views)
+        ops.mark_unseen(self.density, self.cube.array, poses, sizes, focals, centers)
         self.mark_occupied(-0.5)
 
     def mark_occupied(self, threshold: float) -> None:
         """Decide which cells are occupied: those whose density exceeds the threshold."""
-        occupancy.mark_occupied(self.density, np.float32(threshold), self.bits, self.blocks)
+        ops.mark_occupied(self.density, threshold, self.cells)
 
     def update(self, density_at: Callable, step: int, rng: np.random.Generator) -> None:
         """Look at the next cells of an endless sweep over all, and now and then decide anew which are occupied.
@@ -113,30 +114,23 @@ class OccupancyGrid:
         cells = self.resolution**3
         eager = step < EAGER_STEPS
         count = cells // (EAGER_SHARE if eager else SHARE)
-        indices, points = np.empty(count, np.int64), np.empty((count, 3), np.float32)
         jitter = rng.random((count, 3), np.float32)
-        occupancy.cell_points(int(self.cursor[0]), count, _STRIDE, jitter, self.resolution, indices, points)
+        indices, points = ops.cell_points(int(self.cursor[0]), jitter, self.resolution)
         found = density_at(points)
-        occupancy.update_cells(self.density.reshape(-1), indices, found, EAGER_DECAY if eager else DECAY)
+        ops.update_cells(self.density, indices, found, EAGER_DECAY if eager else DECAY)
         self.cursor[0] = (self.cursor[0] + count) % cells
         if (step + 1) % REFRESH == 0:
-            self.mark_occupied(min(occupancy.mean_density(self.density.reshape(-1)), OCCUPIED))
+            self.mark_occupied(min(ops.mean_density(self.density), OCCUPIED))
 
     def march(
         self, origins: np.ndarray, directions: np.ndarray, jitter: np.ndarray, near: float, far: float, step: float,
         room: int,
     ) -> MarchedRays:  # fmt: skip
         """All samples in occupied cells, of rays (rays, 3) float32; jitter (rays,) in [0, 1) shifts a ray's lattice."""
-        rays = len(origins)
-        t = np.empty(room, np.float32)
-        starts, counts = np.empty(rays, np.int64), np.empty(rays, np.int64)
-        marching.march(
-            origins, directions, jitter, self.cube.array, near, far, step, self.bits, self.blocks, t, starts, counts
+        bounds = np.full(len(origins), near, np.float64), np.full(len(origins), far, np.float64)
+        return MarchedRays(
+            *ops.march(origins, directions, *bounds, self.cells, step=step, jitter=jitter, capacity=room)
         )
-        return MarchedRays(t, starts, counts)
-
-
-_STRIDE = 1640531527  # odd, and far from every simple fraction of a power of two
 
 
 @dataclass
@@ -159,12 +153,8 @@ class MarchedRays:
         fitting = int(np.searchsorted(ends, budget, side="right"))
         rays, ends = rays[:fitting], ends[:fitting]
         counts = self.counts[rays]
-        total = int(ends[-1]) if fitting else 0
-        points, t = np.empty((total, 3), np.float32), np.empty(total, np.float32)
-        ray_index, kept = np.empty(total, np.int64), np.empty((fitting, 3), np.float32)
-        marching.gather_samples(
-            origins, directions, cube.array, self.t, self.starts, self.counts, rays, ends - counts, points, t,
-            ray_index, kept,
-        )  # fmt: skip
-        delta = np.full(total, step / cube.side, np.float32)
+        points, t, ray_index, kept = ops.gather_samples(
+            origins, directions, cube.array, self.t, self.starts, self.counts, rays
+        )
+        delta = np.full(len(t), step / cube.side, np.float32)
         return rays, kept, points, RaySamples(t, delta, ray_index, ends - counts, counts)

@@ -18,8 +18,8 @@ from autodiff import tree
 from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError
 from nerf_mini.io.images import write_image
-from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import draw_batch
+from nerf_mini.ops import BFLOAT16
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runs.checkpoint import Checkpoint, checkpoint_files, save

@@ -10,7 +10,7 @@ import numpy as np
 
 from autodiff import tree
 from nerf_mini.config import OptimiserConfig
-from nerf_mini.kernels.adam import adam_step, adam_step_lazy
+from nerf_mini.ops import adam_step
 
 
 @dataclass
@@ -52,8 +52,7 @@ def adam_update(
     leaves = (tree.flatten(t)[0] for t in (parameters, gradient, state.mean, state.variance))
     is_lazy = [path.startswith(tuple(f"[{name!r}]" for name in lazy)) for path in tree.paths(parameters)]
     for p, g, m, v, skips in zip(*leaves, is_lazy, strict=True):
-        flat_g = np.ascontiguousarray(g).reshape(-1)
-        (adam_step_lazy if skips else adam_step)(
-            p.reshape(-1), flat_g, m.reshape(-1), v.reshape(-1),
-            rate, config.beta1, config.beta2, config.epsilon, state.step,
+        adam_step(
+            p, g, m, v, step=state.step, rate=rate, beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon,
+            sparse=skips,
         )  # fmt: skip

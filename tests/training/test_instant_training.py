@@ -15,9 +15,8 @@ from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import image_rays
-from nerf_mini.kernels.matmul import BFLOAT16
 from nerf_mini.models import OccupancyNeRF, draw_batch
-from nerf_mini.ops import GridShape, InstantShape, truncated_exp
+from nerf_mini.ops import BFLOAT16, GridShape, InstantShape, truncated_exp
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.runs.checkpoint import checkpoint_files

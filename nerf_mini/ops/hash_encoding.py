@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from autodiff import fused, stop_gradient
-from nerf_mini.kernels import hash_grid as kernels
+from nerf_mini.kernels import hash_encoding as kernels
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autodiff import fused
-from nerf_mini.kernels import distortion as kernels
+from nerf_mini.kernels import ray_distortion as kernels
 
 
 def _reference(weights, t, delta, starts, counts):

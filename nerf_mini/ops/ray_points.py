@@ -3,7 +3,7 @@
 import numpy as np
 
 from autodiff import fused
-from nerf_mini.kernels import positions as kernels
+from nerf_mini.kernels import ray_points as kernels
 
 
 def _reference(origins, directions, t, ray_index):
