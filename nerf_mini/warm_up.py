@@ -20,20 +20,17 @@ import numpy as np
 from autodiff.custom_operators import FUSED
 from nerf_mini.config import Config
 from nerf_mini.fields import InstantField, MLPField
-from nerf_mini.kernels.instant import instant_backward
-from nerf_mini.kernels.network import network_backward
-from nerf_mini.ops import GridShape, InstantShape, NetworkShape, composite, instant_parameter_shapes, parameter_shapes
-from nerf_mini.ops.harmonics import HARMONICS
-from nerf_mini.ops.instant import plan_of as instant_plan
-from nerf_mini.ops.network import plan_of as network_plan
+from nerf_mini.kernels.dense_network import network_backward
+from nerf_mini.ops import GridMLPShape, GridShape, MLPShape, composite
+from nerf_mini.ops.dense_network import plan_of
 from nerf_mini.ops.plan import flat_parameters, word_dtype
 
 # One ray with one sample. The smallest networks do: what is compiled depends on dtypes alone.
 _FIRST, _COUNT = np.zeros(1, np.int64), np.ones(1, np.int64)
 _NUMBER, _POINT, _RAW = np.zeros(1, np.float32), np.zeros((1, 3), np.float32), np.zeros((1, 4), np.float32)
 _GRID = GridShape(levels=1, features=4, log2_entries=10, base=2, finest=2)
-_INSTANT = InstantShape(_GRID.width, width=2, geometry=2, color_depth=1)
-_NETWORK = NetworkShape(depth=1, width=2, skip=None, position_frequencies=1, direction_frequencies=1)
+_INSTANT = GridMLPShape(_GRID.width, width=2, bottleneck=2, color_depth=1)
+_NETWORK = MLPShape(depth=1, width=2, skip=None, position_frequencies=1, direction_frequencies=1)
 
 _HELPER = """
 import json, sys
@@ -63,7 +60,7 @@ def _is_cached(method: str) -> bool:
     harm."""
     if numba.config.DISABLE_JIT:
         return True
-    kernel = instant_backward if method == "instant" else network_backward
+    kernel = network_backward
     return any(Path(kernel.stats.cache_path).glob(f"*.{kernel.__name__}-*.nbi"))
 
 
@@ -98,18 +95,15 @@ def backward_kernels(method: str, precision: str) -> None:
     """Call the backward kernels of a training step."""
     field, parameters = _smallest_field(method, precision)
     word = word_dtype(np.dtype(np.float32), field.bfloat16)
-    if method == "instant":
-        flat = flat_parameters(parameters["network"], instant_parameter_shapes(_INSTANT))
-        encoding, harmonics = np.zeros((1, _GRID.width), np.float32), np.zeros((1, HARMONICS), np.float32)
-        inputs, needs = (encoding, harmonics, _FIRST), (True, False, False, *[True] * len(flat))
-        saved = instant_plan(_INSTANT).activations(word, 1)
-        FUSED["instant"].backward(needs, _RAW, saved, *inputs, *flat, shape=_INSTANT, bfloat16=field.bfloat16)
-        FUSED["hash_grid"].backward((False, True), encoding, (), _POINT, parameters["tables"], shape=_GRID)
-    else:
-        flat = flat_parameters(parameters, parameter_shapes(_NETWORK))
-        inputs, needs = (_POINT, _POINT, _FIRST), (False, False, False, *[True] * len(flat))
-        saved = network_plan(_NETWORK).activations(word, 1)
-        FUSED["network"].backward(needs, _RAW, saved, *inputs, *flat, shape=_NETWORK, bfloat16=field.bfloat16)
+    instant = method == "instant"
+    shape, layers = (_INSTANT, parameters["network"]) if instant else (_NETWORK, parameters)
+    flat = flat_parameters(layers, shape.parameter_shapes())
+    inputs, features = np.zeros((1, shape.inputs), np.float32), np.zeros((1, shape.ray_features), np.float32)
+    saved, needs = plan_of(shape).activations(word, 1), (instant, False, False, *[True] * len(flat))
+    arguments = inputs, features, _FIRST, *flat
+    FUSED["mlp"].backward(needs, _RAW, saved, *arguments, shape=shape, bfloat16=field.bfloat16)
+    if instant:
+        FUSED["hash_grid"].backward((False, True), inputs, (), _POINT, parameters["tables"], shape=_GRID)
     FUSED["activate"].backward((True,), (_NUMBER, _POINT), (_NUMBER, _POINT), _RAW, density="exp")
     g_outputs, kept = (_POINT, _NUMBER, _NUMBER, _NUMBER), (_NUMBER, _NUMBER)
     FUSED["composite"].backward((True,) * 4, g_outputs, kept, _NUMBER, _POINT, _NUMBER, _NUMBER, _FIRST, _COUNT)

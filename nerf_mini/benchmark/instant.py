@@ -16,7 +16,7 @@ from nerf_mini.config import PRESETS
 from nerf_mini.fields import InstantField
 from nerf_mini.models import Instant, draw_batch
 from nerf_mini.models.instant import ROOM
-from nerf_mini.ops import activate, composite, hash_grid, instant_network, spherical_harmonics
+from nerf_mini.ops import activate, composite, hash_grid, mlp, spherical_harmonics
 from nerf_mini.scenes.synthetic import make_scene
 from nerf_mini.training.loop import Training, start, train, train_step
 from nerf_mini.training.optimiser import adam_init, adam_update
@@ -81,7 +81,7 @@ def stages(step: InstantStep) -> list[Part]:
     harmonics = spherical_harmonics(directions)
 
     def network(encoding: Any, layers: Any) -> Any:
-        return instant_network(encoding, harmonics, samples.ray_index, layers, field.network, field.bfloat16)
+        return mlp(encoding, harmonics, samples.ray_index, layers, field.network, field.bfloat16)
 
     raw, network_pullback = vjp(network, encoding, parameters["network"])
     (density, color), activation_pullback = vjp(lambda raw: activate(raw, "exp"), raw)

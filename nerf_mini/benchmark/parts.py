@@ -13,7 +13,7 @@ from nerf_mini.benchmark.timing import interleaved, once
 from nerf_mini.benchmark.workloads import FAR, NEAR, OwnStep, Precision, Workload, multiplications, network_shape
 from nerf_mini.geometry.cameras import Intrinsics, look_at
 from nerf_mini.kernels.matmul import matmul
-from nerf_mini.ops import activate, composite, encode, network, parameter_shapes, sample_histogram
+from nerf_mini.ops import activate, composite, encode, mlp, mlp_parameter_shapes, sample_histogram
 from nerf_mini.rendering.images import render_image
 from nerf_mini.samplers import fine_samples, pack, stratified_samples
 from nerf_mini.training.optimiser import adam_init, adam_update
@@ -75,9 +75,8 @@ def parts_of(workload: Workload, precision: Precision) -> list[Part]:
     packed = pack(t, FAR)
     points = packed.points(step.batch.origins, step.batch.directions)
     parameters = step.parameters["fine"]
-    _, network_pullback = vjp(
-        lambda p: network(points, step.batch.directions, packed.ray_index, p, shape, bfloat16), parameters
-    )
+    features = step.method.field.ray_features(step.batch.directions)
+    _, network_pullback = vjp(lambda p: mlp(points, features, packed.ray_index, p, shape, bfloat16), parameters)
     g_raw = rng.standard_normal((samples, 4), np.float32)
 
     density, color = rng.random(samples, np.float32), rng.random((samples, 3), np.float32)
@@ -89,14 +88,14 @@ def parts_of(workload: Workload, precision: Precision) -> list[Part]:
     u = np.sort(rng.random((workload.rays, workload.fine_samples), np.float32), axis=1)
     gradient = step.parameters
     state = adam_init(step.parameters)
-    size = sum(i * o + o for i, o in parameter_shapes(shape).values())
+    size = sum(i * o + o for i, o in mlp_parameter_shapes(shape).values())
     sample_bytes = 4e-9 * samples
     encoded_bytes = sample_bytes * (3 + shape.position_width)
     raw = rng.standard_normal((samples, 4), np.float32)
     activated, activation_pullback = vjp(lambda raw: activate(raw, "softplus"), raw)
     return [
-        Part("network forward", "GFLOP", flops, lambda: network(
-            points, step.batch.directions, packed.ray_index, parameters, shape, bfloat16)),
+        Part("network forward", "GFLOP", flops, lambda: mlp(
+            points, features, packed.ray_index, parameters, shape, bfloat16)),
         Part("network backward", "GFLOP", 2 * flops, lambda: network_pullback(g_raw)),
         Part("encoding alone", "GB", encoded_bytes, lambda: encode(points, shape.position_frequencies, identity=True)),
         Part("activations forward", "GB", 8 * sample_bytes, lambda: activate(raw, "softplus")),

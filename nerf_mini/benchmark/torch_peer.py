@@ -41,7 +41,7 @@ def make_network(torch: Any, shape: Any) -> Any:
             )
             self.density = nn.Linear(width, 1)
             self.feature = nn.Linear(width, width)
-            self.view = nn.Linear(width + shape.direction_width, width // 2)
+            self.view = nn.Linear(width + shape.ray_features, width // 2)
             self.color = nn.Linear(width // 2, 3)
 
         def forward(self, position, direction):

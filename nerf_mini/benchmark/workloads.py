@@ -9,7 +9,7 @@ import numpy as np
 
 from nerf_mini.config import PRESETS, Config, SamplingConfig
 from nerf_mini.models import NeRF, RayBatch
-from nerf_mini.ops import BFLOAT16, NetworkShape, parameter_shapes
+from nerf_mini.ops import BFLOAT16, MLPShape, mlp_parameter_shapes
 from nerf_mini.training.optimiser import adam_init, adam_update
 
 NEAR, FAR = 2.0, 6.0
@@ -57,14 +57,14 @@ WORKLOADS = (
 )
 
 
-def network_shape(config: Config) -> NetworkShape:
+def network_shape(config: Config) -> MLPShape:
     """The shape of both networks of a configuration."""
     return NeRF(config, NEAR, FAR).field.shape
 
 
 def multiplications(config: Config) -> int:
     """Multiply-adds of the network for one sample, forward."""
-    return sum(inputs * outputs for inputs, outputs in parameter_shapes(network_shape(config)).values())
+    return sum(inputs * outputs for inputs, outputs in mlp_parameter_shapes(network_shape(config)).values())
 
 
 def random_batch(rays: int, seed: int = 0) -> RayBatch:

@@ -10,16 +10,17 @@ import numpy as np
 
 from nerf_mini.fields.mlp import with_noise
 from nerf_mini.ops import (
+    GridMLPShape,
     GridShape,
-    InstantShape,
     activate,
     hash_grid,
-    instant_network,
-    instant_parameter_shapes,
+    mlp,
+    mlp_bytes,
+    mlp_density,
+    mlp_parameter_shapes,
     spherical_harmonics,
     truncated_exp,
 )
-from nerf_mini.ops.instant import instant_bytes, instant_density
 
 TABLE_BOUND = 1e-4  # of the features to begin with
 
@@ -29,19 +30,19 @@ class InstantField:
     """Density and colour of points in the unit cube: density = exp(raw), colour = logistic(raw)."""
 
     grid: GridShape
-    network: InstantShape
-    bfloat16: bool = False  # see `ops.network`
+    network: GridMLPShape
+    bfloat16: bool = False  # see `ops.mlp`
 
     @property
     def bytes_per_sample(self) -> int:
         """What training keeps of a sample between the forward and the backward pass."""
-        return instant_bytes(self.network, self.bfloat16)
+        return mlp_bytes(self.network, self.bfloat16)
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
         """Parameters: features near zero, weights uniform as Glorot and Bengio (2010), biases zero."""
         tables = rng.uniform(-TABLE_BOUND, TABLE_BOUND, (self.grid.entries, self.grid.features)).astype(dtype)
         network = {}
-        for name, (inputs, outputs) in instant_parameter_shapes(self.network).items():
+        for name, (inputs, outputs) in mlp_parameter_shapes(self.network).items():
             bound = np.sqrt(6 / (inputs + outputs))
             weight = rng.uniform(-bound, bound, (inputs, outputs)).astype(dtype)
             network[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
@@ -49,7 +50,7 @@ class InstantField:
 
     def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
         """Density alone as a function of points (samples, 3) of the unit cube -> (samples,); no derivative."""
-        tables, raw = parameters["tables"], instant_density(parameters["network"], self.network, self.bfloat16)
+        tables, raw = parameters["tables"], mlp_density(parameters["network"], self.network, self.bfloat16)
         return lambda points: truncated_exp(raw(hash_grid(points, tables, self.grid)))
 
     def __call__(
@@ -61,7 +62,5 @@ class InstantField:
         """
         encoding = hash_grid(points, parameters["tables"], self.grid)  # (samples, levels * features)
         harmonics = spherical_harmonics(directions)  # (rays, 16)
-        raw = instant_network(
-            encoding, harmonics, ray_index, parameters["network"], self.network, self.bfloat16
-        )  # (samples, 4)
+        raw = mlp(encoding, harmonics, ray_index, parameters["network"], self.network, self.bfloat16)  # (samples, 4)
         return activate(with_noise(raw, noise), "exp")

@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from nerf_mini.ops import DensityActivation, NetworkShape, activate, network, parameter_shapes
-from nerf_mini.ops.network import network_bytes
+from nerf_mini.ops import DensityActivation, MLPShape, activate, encode, mlp, mlp_bytes, mlp_parameter_shapes
 
 
 def with_noise(raw: Any, noise: Any) -> Any:
@@ -20,9 +19,9 @@ def with_noise(raw: Any, noise: Any) -> Any:
 class MLPField:
     """Density and colour of points, from a network of the given shape and the activations of `activate`."""
 
-    shape: NetworkShape
+    shape: MLPShape
     density_activation: DensityActivation = "softplus"
-    bfloat16: bool = False  # see `ops.network`
+    bfloat16: bool = False  # see `ops.mlp`
 
     def __post_init__(self):
         if self.density_activation not in get_args(DensityActivation):
@@ -33,12 +32,12 @@ class MLPField:
     @property
     def bytes_per_sample(self) -> int:
         """What training keeps of a sample between the forward and the backward pass."""
-        return network_bytes(self.shape, self.bfloat16)
+        return mlp_bytes(self.shape, self.bfloat16)
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, dict[str, np.ndarray]]:
         """Parameters: weights uniform as Glorot and Bengio (2010), biases zero."""
         parameters = {}
-        for name, (inputs, outputs) in parameter_shapes(self.shape).items():
+        for name, (inputs, outputs) in mlp_parameter_shapes(self.shape).items():
             bound = np.sqrt(6 / (inputs + outputs))
             weight = rng.uniform(-bound, bound, (inputs, outputs)).astype(dtype)
             parameters[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
@@ -51,5 +50,14 @@ class MLPField:
 
         `noise` (samples,) is added to the raw density, the regulariser of the paper's appendix A.
         """
-        raw = network(points, directions, ray_index, parameters, self.shape, self.bfloat16)  # (samples, 4)
+        features = self.ray_features(directions)
+        raw = mlp(points, features, ray_index, parameters, self.shape, self.bfloat16)  # (samples, 4)
         return activate(with_noise(raw, noise), self.density_activation)
+
+    def ray_features(self, directions: Any) -> Any:
+        """The encoded directions, (rays, shape.ray_features)."""
+        shape = self.shape
+        if shape.ray_features == 0:
+            return np.zeros((len(directions), 0), directions.dtype)
+        frequencies = shape.direction_frequencies or 0
+        return encode(directions, frequencies, identity=shape.identity, factor_pi=shape.factor_pi)

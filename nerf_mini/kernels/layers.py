@@ -1,49 +1,132 @@
-"""Dense layers on a tile of samples, forward and backward, from a table.
+"""Dense layers on a tile of samples, forward and backward, from tables.
 
 A tile's activations stay in cache from the inputs to the outputs. They are kept for the backward pass, in bfloat16
-where products are: to write and read them takes a fraction of the time of computing them again. The network is a table:
+where products are: writing and reading them takes a fraction of the time of computing them again.
 
-    buffers[b]  = (offset, width)                             per sample, in columns of the scratch of a tile
-    layers[l]   = (out, in1, in2 or -1, W1, W2, bias, relu)   buffer numbers and offsets into the packed weights
-    heads[h]    = (in, W, bias, first output column, columns)
+Each layer writes a buffer: a matrix (TILE, width) in the tile's scratch memory. Buffer 0 holds the inputs. Widths are
+padded with zeros to whole vectors. A layer computes relu(bias + in1 @ W1 + in2 @ W2), so that a skip connection is a
+second input. The weights of layers are operands of products, in panels (see `matmul`): (in, out), or in the backward
+pass (out, in); biases and head weights, (out, in), are plain values; all have the same offsets. Activations are
+operands too, gradients are plain values.
 
-The caller fills the input buffers. A layer computes relu(bias + in1 @ W1 + in2 @ W2), so that a skip connection is a
-second input. Widths are padded with zeros to whole vectors. The weights of layers come as operands of products, in
-panels (see `matmul`): (in, out) in `operands`, (out, in) in `transposed`; biases and head weights, (out, in), are
-numbers in `weights`; all have the same offsets. Activations are operands too, gradients are numbers.
-
-The work is split in a fixed number of chunks, each with gradient sums of its own, added in order at the end: the result
-does not depend on the number of threads.
+The work is split into a fixed number of chunks, each with gradient sums of its own, added in order at the end: the
+result does not depend on the number of threads.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from nerf_mini.kernels.compiling import fast_part, part
 from nerf_mini.kernels.matmul import ROWS, matmul, words
 from nerf_mini.kernels.operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
+from nerf_mini.kernels.schedule import CHUNKS
+from nerf_mini.kernels.schedule import NETWORK_TILE as TILE
 
-TILE = 128  # samples
-CHUNKS = 16
+
+class Layer(NamedTuple):
+    """A row of `Network.layers`."""
+
+    out: int  # buffer that it writes
+    in1: int  # buffers that it reads; in2 is -1 if there is one only
+    in2: int
+    w1: int  # offsets into the packed weights
+    w2: int
+    bias: int
+    relu: int  # 1 or 0
+    columns: int  # outputs, padded; the buffer may be wider
+
+
+class Head(NamedTuple):
+    """A row of a table of heads: a linear layer with few outputs, computed in full precision."""
+
+    source: int  # buffer that it reads
+    weight: int  # offsets into the packed weights
+    bias: int
+    column: int  # first column of the network's output
+    columns: int
+
+
+class Network(NamedTuple):
+    """The tables of one architecture, int64.
+
+    buffers (buffers, 2): offset and width, in columns of a tile's scratch. layers (layers, 8): see `Layer`, in order of
+    evaluation. Layer number `bottleneck` ends the density part, unless there is a density head; the features of the
+    sample's ray are copied behind its outputs, from column `feature_column` of its buffer on, and the layers after it
+    give the colour. density_heads and color_heads (heads, 5): see `Head`. Without a density head, the raw density is
+    column 0 of the bottleneck. Without a bottleneck, its number is that of all layers.
+    """
+
+    buffers: np.ndarray
+    layers: np.ndarray
+    bottleneck: int
+    feature_column: int
+    density_heads: np.ndarray
+    color_heads: np.ndarray
+
+
+class Weights(NamedTuple):
+    """The packed parameters: biases and heads in `values`; the layers' weights, maybe transposed, in `operands`."""
+
+    values: np.ndarray
+    operands: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Memory of a forward pass, of any content.
+
+    activations: (tiles, TILE * columns) words, to be kept for the backward pass, or (CHUNKS, TILE * columns). values:
+    (CHUNKS, TILE * widest).
+    """
+
+    activations: np.ndarray
+    values: np.ndarray
+
+
+class GradientScratch(NamedTuple):
+    """Memory of a backward pass.
+
+    activations: what the forward pass left in its scratch. gradients (CHUNKS, TILE * columns), values (CHUNKS, TILE *
+    widest) and words (CHUNKS, 3, TILE * widest) may have any content. weights (CHUNKS, size) comes in as zeros, and
+    leaves with the gradient of the packed weights, to be summed over the chunks.
+    """
+
+    activations: np.ndarray
+    gradients: np.ndarray
+    values: np.ndarray
+    words: np.ndarray
+    weights: np.ndarray
 
 
 @part
-def plain(n):
-    """n, of which Numba does not know the value: it compiles a function anew for every literal number among its
-    arguments."""
+def layer_at(layers, i):
+    return Layer(
+        layers[i, 0], layers[i, 1], layers[i, 2], layers[i, 3], layers[i, 4], layers[i, 5], layers[i, 6], layers[i, 7]
+    )
+
+
+@part
+def head_at(heads, i):
+    return Head(heads[i, 0], heads[i, 1], heads[i, 2], heads[i, 3], heads[i, 4])
+
+
+@part
+def runtime(n):
+    """n as a runtime value, so that Numba does not compile the callee anew for every literal."""
     return np.int64(n)
 
 
 @part
 def padded_rows(count):
-    """The rows that are computed for so many samples."""
+    """The rows that are computed for `count` samples."""
     return (count + ROWS - 1) // ROWS * ROWS
 
 
 @fast_part
-def _add_rows(total, x, rows):
+def _add_rows(total, x, rows, stride):
     width = total.size
     for i in range(rows):
-        row = x[i * width : (i + 1) * width]
+        row = x[i * stride : i * stride + width]
         for j in range(width):
             total[j] += row[j]
 
@@ -63,119 +146,139 @@ def _add_scaled(total, factor, x):
 
 
 @part
-def fill_buffer(values, scratch, buffers, buffer, rows):
-    """Write numbers (rows, width), flat, into a buffer."""
+def buffer_words(activations, buffers, buffer, rows):
+    """The words of the first rows of a buffer."""
     start, width = TILE * buffers[buffer, 0], buffers[buffer, 1]
-    to_operand(values[: rows * width], scratch[words(scratch, start) : words(scratch, start + rows * width)])
+    return activations[words(activations, start) : words(activations, start + rows * width)]
 
 
 @part
-def read_buffer(scratch, buffers, buffer, rows, values):
-    """The numbers of a buffer, (rows, width), flat."""
-    start, width = TILE * buffers[buffer, 0], buffers[buffer, 1]
-    x = scratch[words(scratch, start) : words(scratch, start + rows * width)]
-    from_operand(x, values[: rows * width])
+def fill_buffer(values, activations, buffers, buffer, rows):
+    """Write values (rows, width), flat, into a buffer."""
+    to_operand(values[: rows * buffers[buffer, 1]], buffer_words(activations, buffers, buffer, rows))
 
 
 @part
-def _product(scratch, buffers, source, operands, w, init, init_start, init_row, out, start, stride, rows, width, floor):
+def read_buffer(activations, buffers, buffer, rows, values):
+    """The values of a buffer, (rows, width), flat."""
+    from_operand(buffer_words(activations, buffers, buffer, rows), values[: rows * buffers[buffer, 1]])
+
+
+# -- forward -----------------------------------------------------------------------------------------------------------
+
+
+@part
+def _product(activations, buffers, source, operands, w, init, init_start, init_row, out, start, stride, rows, columns,
+             floor):  # fmt: skip
     """out = max(init + source @ W, floor), from the buffer `source` and the weights at offset w."""
     k = buffers[source, 1]
     matmul(
-        scratch, words(scratch, TILE * buffers[source, 0]), words(scratch, k), plain(1), operands, words(operands, w),
-        init, init_start, init_row, out, start, stride, rows, width, words(scratch, k), floor,
+        activations, words(activations, TILE * buffers[source, 0]), words(activations, k), runtime(1), operands,
+        words(operands, w), init, init_start, init_row, out, start, stride, rows, columns, words(activations, k), floor,
     )  # fmt: skip
 
 
 @part
-def layer_forward(scratch, buffers, layer, operands, weights, rows, values, out, start, stride):
-    """The activations of one layer, into out[start + i * stride], an operand or numbers.
+def layer_forward(activations, buffers, layer, weights, rows, values, out, start, stride):
+    """The activations of one layer, into out[start + i * stride], an operand or plain values.
 
-    `values` is spare room for TILE rows of the widest layer; `out` may be it.
+    `values` is scratch for TILE rows of the widest layer; `out` may be it.
     """
-    number, in1, in2, w1, w2, bias, relu = layer
-    width = buffers[number, 1]
-    none, least = weights.dtype.type(-np.inf), weights.dtype.type(0 if relu else -np.inf)
-    if in2 < 0:
-        _product(scratch, buffers, in1, operands, w1, weights, bias, plain(0), out, start, stride, rows, width, least)
+    none, least = weights.values.dtype.type(-np.inf), weights.values.dtype.type(0 if layer.relu else -np.inf)
+    zero, columns = runtime(0), layer.columns
+    if layer.in2 < 0:
+        _product(
+            activations, buffers, layer.in1, weights.operands, layer.w1, weights.values, layer.bias, zero, out, start,
+            stride, rows, columns, least,
+        )  # fmt: skip
     else:
         _product(
-            scratch, buffers, in1, operands, w1, weights, bias, plain(0), values, plain(0), width, rows, width, none
-        )
-        _product(scratch, buffers, in2, operands, w2, values, plain(0), width, out, start, stride, rows, width, least)
+            activations, buffers, layer.in1, weights.operands, layer.w1, weights.values, layer.bias, zero, values, zero,
+            columns, rows, columns, none,
+        )  # fmt: skip
+        _product(
+            activations, buffers, layer.in2, weights.operands, layer.w2, values, zero, columns, out, start, stride,
+            rows, columns, least,
+        )  # fmt: skip
 
 
 @part
-def layers_forward(scratch, buffers, layers, operands, weights, rows, values):
+def layers_forward(activations, buffers, layers, weights, rows, values):
     for i in range(layers.shape[0]):
-        out = layers[i, 0]
-        start, stride = words(scratch, TILE * buffers[out, 0]), words(scratch, buffers[out, 1])
-        layer_forward(scratch, buffers, layers[i], operands, weights, rows, values, scratch, start, stride)
+        layer = layer_at(layers, i)
+        start = words(activations, TILE * buffers[layer.out, 0])
+        stride = words(activations, buffers[layer.out, 1])
+        layer_forward(activations, buffers, layer, weights, rows, values, activations, start, stride)
 
 
 @part
-def heads_forward(scratch, buffers, heads, weights, first, count, values, out):
-    for head in range(heads.shape[0]):
-        source, w, bias, column, columns = heads[head]
-        width = buffers[source, 1]
-        read_buffer(scratch, buffers, source, padded_rows(count), values)
+def heads_forward(activations, buffers, heads, weights, first, count, values, out, shift):
+    """Outputs of heads, into out[first + i, column - shift]."""
+    for i_head in range(heads.shape[0]):
+        head = head_at(heads, i_head)
+        width = buffers[head.source, 1]
+        read_buffer(activations, buffers, head.source, padded_rows(count), values)
         for i in range(count):
             x = values[i * width : (i + 1) * width]
-            for c in range(columns):
-                row = weights[w + c * width : w + (c + 1) * width]
-                out[first + i, column + c] = weights[bias + c] + _dot(x, row)
+            for c in range(head.columns):
+                row = weights[head.weight + c * width : head.weight + (c + 1) * width]
+                out[first + i, head.column + c - shift] = weights[head.bias + c] + _dot(x, row)
+
+
+# -- backward ----------------------------------------------------------------------------------------------------------
 
 
 @part
-def heads_backward(g_out, first, count, scratch, g_scratch, buffers, heads, weights, values, g_weights):
-    for head in range(heads.shape[0]):
-        source, w, bias, column, columns = heads[head]
-        start, width = TILE * buffers[source, 0], buffers[source, 1]
-        read_buffer(scratch, buffers, source, padded_rows(count), values)
+def heads_backward(g_out, first, count, activations, gradients, buffers, heads, weights, values, g_weights):
+    for i_head in range(heads.shape[0]):
+        head = head_at(heads, i_head)
+        start, width = TILE * buffers[head.source, 0], buffers[head.source, 1]
+        read_buffer(activations, buffers, head.source, padded_rows(count), values)
         for i in range(count):
             x = values[i * width : (i + 1) * width]
-            g_x = g_scratch[start + i * width : start + (i + 1) * width]
-            for c in range(columns):
-                at, g = w + c * width, g_out[first + i, column + c]
-                g_weights[bias + c] += g
+            g_x = gradients[start + i * width : start + (i + 1) * width]
+            for c in range(head.columns):
+                at, g = head.weight + c * width, g_out[first + i, head.column + c]
+                g_weights[head.bias + c] += g
                 _add_scaled(g_x, g, weights[at : at + width])
                 _add_scaled(g_weights[at : at + width], g, x)
 
 
 @part
-def layers_backward(
-    scratch, g_scratch, buffers, layers, transposed, g_weights, rows, first_inner, input_gradients, spare
-):
-    """Adds to g_weights, and to the gradients of the layers' inputs in g_scratch.
+def layers_backward(activations, gradients, buffers, layers, transposed, g_weights, rows, wanted_columns, scratch):
+    """Adds to g_weights, and to the gradients of the layers' inputs in `gradients`.
 
-    Buffers before `first_inner` get a gradient only with `input_gradients`. `spare` (3, TILE * widest) holds words.
+    wanted_columns (buffers,) is how many columns of each buffer get a gradient. `scratch` (3, TILE * widest) holds
+    words.
     """
-    none = g_weights.dtype.type(-np.inf)
-    for layer in range(layers.shape[0] - 1, -1, -1):
-        out, in1, in2, w1, w2, bias, relu = layers[layer]
-        start, width = TILE * buffers[out, 0], buffers[out, 1]
-        g = g_scratch[start : start + rows * width]
-        if relu:
-            relu_backward(g, scratch[words(scratch, start) : words(scratch, start + rows * width)])
-        _add_rows(g_weights[bias : bias + width], g, rows)
-        left, right = left_of(g, spare[0]), spare[1]
-        fill_right(left, rows, width, right)
+    none, zero = g_weights.dtype.type(-np.inf), runtime(0)
+    for i in range(layers.shape[0] - 1, -1, -1):
+        layer = layer_at(layers, i)
+        start, stride, columns = TILE * buffers[layer.out, 0], buffers[layer.out, 1], layer.columns
+        g = gradients[start : start + rows * stride]
+        if layer.relu:
+            relu_backward(g, buffer_words(activations, buffers, layer.out, rows))
+        _add_rows(g_weights[layer.bias : layer.bias + columns], g, rows, stride)
+        left, right = left_of(g, scratch[0]), scratch[1]
+        fill_right(left, rows, stride, columns, right)
         for which in range(2):
-            source, w = (in1, w1) if which == 0 else (in2, w2)
+            source, w = (layer.in1, layer.w1) if which == 0 else (layer.in2, layer.w2)
             if source < 0:
                 continue
             at, k = TILE * buffers[source, 0], buffers[source, 1]
-            x = scratch[words(scratch, at) : words(scratch, at + rows * k)]
-            columns = transposed_left_of(x, rows, k, spare[2])
+            x = transposed_left_of(buffer_words(activations, buffers, source, rows), rows, k, scratch[2])
             matmul(
-                columns, plain(0), plain(1), k, right, plain(0), g_weights, w, width, g_weights, w, width,
-                k, width, words(right, rows), none,
+                x, zero, runtime(1), k, right, zero, g_weights, w, columns, g_weights, w, columns,
+                k, columns, words(right, rows), none,
             )  # fmt: skip
-            if source >= first_inner or input_gradients:
+            if wanted_columns[source] > 0:
                 matmul(
-                    left, plain(0), words(left, width), plain(1), transposed, words(transposed, w), g_scratch, at, k,
-                    g_scratch, at, k, rows, k, words(left, width), none,
+                    left, zero, words(left, stride), runtime(1), transposed, words(transposed, w), gradients, at, k,
+                    gradients, at, k, rows, wanted_columns[source], words(left, columns), none,
                 )  # fmt: skip
+
+
+# -- tiles and chunks --------------------------------------------------------------------------------------------------
 
 
 @part
@@ -191,6 +294,6 @@ def tile_range(chunk, samples):
 
 
 @part
-def scratch_of(scratch, chunk, tile, samples):
-    """The row of `scratch` for a tile: its own where each has one, or that of its chunk."""
-    return scratch[tile if scratch.shape[0] == tiles_of(samples) else chunk]
+def tile_activations(activations, chunk, tile, samples):
+    """The activations of a tile: a row of its own where each tile has one, or that of its chunk."""
+    return activations[tile if activations.shape[0] == tiles_of(samples) else chunk]

@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
-from nerf_mini.kernels.layers import CHUNKS
+from nerf_mini.kernels.schedule import CHUNKS
 
 BLOCK_BITS = 3
 BLOCK = 1 << BLOCK_BITS  # cells along the side of a block

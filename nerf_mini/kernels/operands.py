@@ -1,7 +1,7 @@
-"""Tiles of numbers as operands of products: the numbers themselves, or pairs of bfloat16 in words.
+"""Tiles of values as operands of products: the values themselves, or pairs of bfloat16 in words.
 
 Everything here is chosen by the type of the operand at compile time: for float32 and float64 an operand is an array of
-the numbers, and most of this costs nothing; for bfloat16 it is an array of uint32, as `matmul` describes. The depth of
+the values, and most of this costs nothing; for bfloat16 it is an array of uint32, as `matmul` describes. The depth of
 a product of activations and weights runs along columns; that of the product that gives the weights' gradient along
 rows, so that pairs have to be formed anew.
 """
@@ -46,7 +46,7 @@ def _copy(x, out):
 
 
 def to_operand(values, x):
-    """Write rows of numbers, flat, into an operand."""
+    """Write rows of values, flat, into an operand."""
     raise NotImplementedError("for compiled code")
 
 
@@ -58,7 +58,7 @@ def _to_operand(values, x):
 
 
 def from_operand(x, values):
-    """The numbers of an operand, flat."""
+    """The values of an operand, flat."""
     raise NotImplementedError("for compiled code")
 
 
@@ -69,18 +69,30 @@ def _from_operand(x, values):
     return lambda x, values: _copy(x, values)
 
 
+def write_row(values, x, start):
+    """Write values (n,) into the columns of an operand from `start` on, which need not be the start of a word."""
+    raise NotImplementedError("for compiled code")
+
+
+@overload(write_row)
+def _write_row(values, x, start):
+    if _are_pairs(x):
+        return lambda values, x, start: _round(values.view(np.uint32), x.view(np.uint16)[start : start + values.size])
+    return lambda values, x, start: _copy(values, x[start : start + values.size])
+
+
 # -- the backward pass -------------------------------------------------------------------------------------------------
 
 
 @fast_part
-def _mask_numbers(g, out):
+def _mask_values(g, out):
     for i in range(g.size):
         g[i] = g[i] if out[i] > 0 else g.dtype.type(0)
 
 
 @part
 def _mask_halves(g, halves):
-    for i in range(g.size):  # the numbers are not negative: all that is asked is whether they are zero
+    for i in range(g.size):  # activations are not negative: only zero matters
         g[i] = g[i] if halves[i] & np.uint16(0x7FFF) else g.dtype.type(0)
 
 
@@ -93,21 +105,21 @@ def relu_backward(g, out):
 def _relu_backward(g, out):
     if _are_pairs(out):
         return lambda g, out: _mask_halves(g, out.view(np.uint16))
-    return lambda g, out: _mask_numbers(g, out)
+    return lambda g, out: _mask_values(g, out)
 
 
-def left_of(g, spare):
-    """An operand of the rows of g, flat: g itself, or pairs in `spare`."""
+def left_of(g, scratch):
+    """An operand of the rows of g, flat: g itself, or pairs in `scratch`."""
     raise NotImplementedError("for compiled code")
 
 
 @overload(left_of)
-def _left_of(g, spare):
-    if not _are_pairs(spare):
-        return lambda g, spare: g
+def _left_of(g, scratch):
+    if not _are_pairs(scratch):
+        return lambda g, scratch: g
 
-    def pairs(g, spare):
-        x = spare[: g.size // 2]
+    def pairs(g, scratch):
+        x = scratch[: g.size // 2]
         _round(g.view(np.uint32), x.view(np.uint16))
         return x
 
@@ -115,41 +127,41 @@ def _left_of(g, spare):
 
 
 @part
-def _pair_rows(halves, rows, width, columns, out):
-    """Pairs of rows from rows of bfloat16, (rows, width): panels (rows / 2, columns), one after the other."""
-    many = rows // 2
-    for j in range(0, width, columns):
-        for r in range(many):
-            at = 2 * r * width + j
-            upper, lower = halves[at : at + columns], halves[at + width : at + width + columns]
-            target = out[j * many + r * columns : j * many + (r + 1) * columns]
-            for i in range(columns):
+def _pair_rows(halves, rows, stride, columns, panel, out):
+    """Pairs of rows of bfloat16, (rows, columns), `stride` apart: panels (rows / 2, panel), one after the other."""
+    pairs = rows // 2
+    for j in range(0, columns, panel):
+        for r in range(pairs):
+            at = 2 * r * stride + j
+            upper, lower = halves[at : at + panel], halves[at + stride : at + stride + panel]
+            target = out[j * pairs + r * panel : j * pairs + (r + 1) * panel]
+            for i in range(panel):
                 target[i] = np.uint32(upper[i]) | np.uint32(np.uint32(lower[i]) << np.uint32(16))
 
 
-def transposed_left_of(x, rows, width, spare):
+def transposed_left_of(x, rows, width, scratch):
     """An operand whose word (i, p) is at i + width * p: the columns of the operand x, with the depth along its rows."""
     raise NotImplementedError("for compiled code")
 
 
 @overload(transposed_left_of)
-def _transposed_left_of(x, rows, width, spare):
-    if not _are_pairs(spare):
-        return lambda x, rows, width, spare: x
+def _transposed_left_of(x, rows, width, scratch):
+    if not _are_pairs(scratch):
+        return lambda x, rows, width, scratch: x
 
-    def pairs(x, rows, width, spare):
-        _pair_rows(x.view(np.uint16), rows, width, width, spare)
-        return spare
+    def pairs(x, rows, width, scratch):
+        _pair_rows(x.view(np.uint16), rows, width, width, width, scratch)
+        return scratch
 
     return pairs
 
 
 @part
-def _copy_panels(g, rows, width, out):
+def _copy_panels(g, rows, stride, columns, out):
     panel = panel_columns_of(g)
-    for j in range(0, width, panel):
+    for j in range(0, columns, panel):
         for r in range(rows):
-            source = g[r * width + j : r * width + j + panel]
+            source = g[r * stride + j : r * stride + j + panel]
             target = out[j * rows + r * panel : j * rows + (r + 1) * panel]
             for i in range(panel):
                 target[i] = source[i]
@@ -166,14 +178,16 @@ def _panel_columns_of(x):
     return lambda x: columns
 
 
-def fill_right(left, rows, width, right):
-    """The rows of an operand from `left_of` in panels, with the depth along the rows."""
+def fill_right(left, rows, stride, columns, right):
+    """The rows of an operand from `left_of`, `stride` apart, in panels, with the depth along the rows."""
     raise NotImplementedError("for compiled code")
 
 
 @overload(fill_right)
-def _fill_right(left, rows, width, right):
+def _fill_right(left, rows, stride, columns, right):
     if not _are_pairs(left):
-        return lambda left, rows, width, right: _copy_panels(left, rows, width, right)
-    columns = panel_columns(4)
-    return lambda left, rows, width, right: _pair_rows(left.view(np.uint16), rows, width, columns, right)
+        return lambda left, rows, stride, columns, right: _copy_panels(left, rows, stride, columns, right)
+    panel = panel_columns(4)
+    return lambda left, rows, stride, columns, right: _pair_rows(
+        left.view(np.uint16), rows, stride, columns, panel, right
+    )

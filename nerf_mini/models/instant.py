@@ -13,7 +13,7 @@ from nerf_mini.config import Config
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.models.base import Method
-from nerf_mini.ops import GridShape, InstantShape, composite, distortion, tracing
+from nerf_mini.ops import GridMLPShape, GridShape, composite, distortion, tracing
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from nerf_mini.scenes.batches import RayBatch
@@ -211,6 +211,6 @@ class Instant(OccupancySampled):
             base=settings.base_resolution,
             finest=finest if settings.finest_resolution is None else settings.finest_resolution,
         )
-        network = InstantShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
+        network = GridMLPShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
         field = InstantField(grid, network, bfloat16=config.precision != "float32")
         super().__init__(field, config, cube, near, far, poses, intrinsics)

@@ -18,7 +18,7 @@ from nerf_mini.fields import MLPField
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.models.base import Method
 from nerf_mini.models.instant import OccupancySampled
-from nerf_mini.ops import NetworkShape, distortion
+from nerf_mini.ops import MLPShape, distortion
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
 from nerf_mini.scenes.batches import RayBatch
@@ -30,7 +30,7 @@ LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are worth a look in a 
 def mlp_field(config: Config) -> MLPField:
     """The network that a configuration asks for."""
     network = config.network
-    shape = NetworkShape(
+    shape = MLPShape(
         depth=network.depth,
         width=network.width,
         skip=network.skip,

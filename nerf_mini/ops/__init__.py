@@ -6,13 +6,13 @@ Nothing else imports `kernels`, the benchmark aside.
 from nerf_mini.ops.activations import DensityActivation, activate, logistic, truncated_exp
 from nerf_mini.ops.adam import adam_step
 from nerf_mini.ops.compositing import composite
-from nerf_mini.ops.cpu import BFLOAT16
+from nerf_mini.ops.compiled import BFLOAT16
+from nerf_mini.ops.dense_network import mlp, mlp_bytes, mlp_density, mlp_parameter_shapes
 from nerf_mini.ops.encoding import encode, encoding_width
-from nerf_mini.ops.harmonics import HARMONICS, spherical_harmonics
+from nerf_mini.ops.harmonics import harmonics_width, spherical_harmonics
 from nerf_mini.ops.hash_encoding import GridShape, hash_grid
-from nerf_mini.ops.instant import InstantShape, instant_network, instant_parameter_shapes
 from nerf_mini.ops.marching import gather_samples, march
-from nerf_mini.ops.network import NetworkShape, network, parameter_shapes
+from nerf_mini.ops.mlp_shapes import GridMLPShape, MLPShape, NetworkShape
 from nerf_mini.ops.occupancy import (
     UNSEEN,
     OccupiedCells,
@@ -39,12 +39,12 @@ from nerf_mini.ops.tracing import (
 
 __all__ = [
     "BFLOAT16",
-    "HARMONICS",
     "UNSEEN",
     "Cutoffs",
     "DensityActivation",
+    "GridMLPShape",
     "GridShape",
-    "InstantShape",
+    "MLPShape",
     "NetworkShape",
     "OccupiedCells",
     "RayProgress",
@@ -60,17 +60,18 @@ __all__ = [
     "encoding_width",
     "front_points",
     "gather_samples",
+    "harmonics_width",
     "hash_grid",
-    "instant_network",
-    "instant_parameter_shapes",
     "logistic",
     "march",
     "march_front",
     "mark_occupied",
     "mark_unseen",
     "mean_density",
-    "network",
-    "parameter_shapes",
+    "mlp",
+    "mlp_bytes",
+    "mlp_density",
+    "mlp_parameter_shapes",
     "place_front",
     "positions",
     "sample_histogram",

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-HARMONICS = 16  # of the degrees 0 to 3
+DEGREES = (0, 1, 2, 3)
 
 
-def spherical_harmonics(directions):
-    """The sixteen real spherical harmonics of degree 0 to 3 of unit vectors: (..., 3) -> (..., 16).
+def harmonics_width(degree: int) -> int:
+    """The number of harmonics up to a degree."""
+    return (degree + 1) ** 2
+
+
+def spherical_harmonics(directions, degree: int = 3):
+    """The real spherical harmonics up to a degree, at most 3, of unit vectors: (..., 3) -> (..., (degree + 1)^2).
 
     Orthonormal over the sphere, without the Condon-Shortley phase; degree l has the columns l^2 to (l + 1)^2 - 1, in
     the order m = -l..l. Plain NumPy, differentiable.
     """
+    if degree not in DEGREES:
+        raise ValueError(f"spherical_harmonics has the degrees {DEGREES}, not {degree}")
     x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
     xx, yy, zz = x * x, y * y, z * z
     one = np.ones_like(x)
@@ -25,4 +32,4 @@ def spherical_harmonics(directions):
         c33 * (y * (3.0 * xx - yy)), c32 * (x * y * z), c31 * (y * (5.0 * zz - 1.0)), c30 * (z * (5.0 * zz - 3.0)),
         c31 * (x * (5.0 * zz - 1.0)), 0.5 * c32 * (z * (xx - yy)), c33 * (x * (xx - 3.0 * yy)),
     ]  # fmt: skip
-    return np.stack(columns, axis=-1)
+    return np.stack(columns[: harmonics_width(degree)], axis=-1)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from nerf_mini.kernels.layers import CHUNKS, TILE
+from nerf_mini.kernels.layers import GradientScratch, Head, Layer, Network, Scratch, Weights
 from nerf_mini.kernels.matmul import BFLOAT16, COLUMNS, panel_columns
+from nerf_mini.kernels.schedule import CHUNKS
+from nerf_mini.kernels.schedule import NETWORK_TILE as TILE
 
 
 def padded(width: int) -> int:
-    """A width in whole vectors."""
+    """A width rounded up to whole vectors."""
     return -(-width // COLUMNS) * COLUMNS
 
 
@@ -37,24 +40,45 @@ def flat_parameters(parameters, shapes: dict[str, tuple[int, int]]) -> list:
     return flat
 
 
-def _write_panels(block, operands, offset: int, high: int, wide: int, dtype) -> None:
-    """Write a matrix (rows, columns) as a right operand (high, wide), in panels; the padding is zero already."""
+class Block(NamedTuple):
+    """Where rows of a weight lie in the packed weights: a matrix (height, width) at `offset`, padded with zeros."""
+
+    parameter: int  # number of the weight
+    first_row: int
+    rows: int
+    columns: int
+    offset: int
+    height: int
+    width: int
+    is_head: bool  # transposed, and not an operand
+
+
+class Bias(NamedTuple):
+    """Where a bias lies in the packed weights."""
+
+    parameter: int
+    length: int
+    offset: int
+
+
+def _write_panels(matrix, operands, offset: int, height: int, width: int, dtype) -> None:
+    """Write a matrix as a right operand (height, width), in panels; its padding is left as it is."""
     panel = panel_columns(dtype.itemsize)
     per_word = 2 if operands.dtype == np.uint32 else 1
     if per_word == 2:
-        block = _row_pairs(block)
-    rows, columns = block.shape
+        matrix = _row_pairs(matrix)
+    rows, columns = matrix.shape
     if columns % panel:
-        block = np.pad(block, ((0, 0), (0, -columns % panel)))
-    start, size = offset // per_word, high * wide // per_word
-    target = operands[start : start + size].reshape(wide // panel, high // per_word, panel)
-    parts = block.shape[1] // panel
-    target[:parts, :rows] = block.reshape(rows, parts, panel).swapaxes(0, 1)
+        matrix = np.pad(matrix, ((0, 0), (0, -columns % panel)))
+    start, size = offset // per_word, height * width // per_word
+    target = operands[start : start + size].reshape(width // panel, height // per_word, panel)
+    panels = matrix.shape[1] // panel
+    target[:panels, :rows] = matrix.reshape(rows, panels, panel).swapaxes(0, 1)
 
 
-def _row_pairs(block):
+def _row_pairs(matrix):
     """Neighbouring rows of float32, rounded to bfloat16, as the lower and the upper halves of uint32."""
-    bits: np.ndarray = np.ascontiguousarray(block).view(np.uint32)
+    bits: np.ndarray = np.ascontiguousarray(matrix).view(np.uint32)
     bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
     if len(bits) % 2:
         bits = np.pad(bits, ((0, 1), (0, 0)))
@@ -62,123 +86,151 @@ def _row_pairs(block):
 
 
 class Plan:
-    """Buffers, layers and heads of a network, and where each parameter lies in the packed weights.
+    """The tables of one architecture, and where each of its parameters lies in the packed weights.
 
-    A subclass adds them in the order of evaluation, then calls `_finish`. Layer i of `names` has the parameters 2 i,
-    its weight (inputs, outputs), and 2 i + 1, its bias. The first buffers are the inputs.
+    A shape describes its layers in the order of evaluation, with the methods that return the number of the buffer that
+    they add. Parameter 2 i is the weight (inputs, outputs) of layer i, parameter 2 i + 1 its bias.
     """
 
-    columns: int  # of all buffers together
-    widest: int  # columns of a buffer
-    buffers: np.ndarray  # (buffers, 2): offset and width, padded
-
-    def __init__(self, names: Sequence[str], input_widths: Sequence[int]):
+    def __init__(self, shape: Any):
         self.size = 0  # of the packed weights
-        self._names = list(names)
-        self._widths = list(input_widths)  # of each buffer
-        # (parameter, first row, rows, columns, offset, padded rows, padded columns, is a head)
-        self._blocks: list[tuple] = []
-        self._biases: list[tuple] = []  # (parameter, length, offset)
-
-    def _finish(self) -> None:
+        self._names = list(shape.parameter_shapes())
+        self._widths: list[int] = []  # of the buffers
+        self._layers: list[Layer] = []
+        self._density_heads: list[Head] = []
+        self._color_heads: list[Head] = []
+        self._blocks: list[Block] = []
+        self._biases: list[Bias] = []
+        self._bottleneck: tuple[int, int] | None = None  # number of the layer, first column of the ray's features
+        shape.add_to(self)
         widths = [padded(width) for width in self._widths]
         offsets = np.concatenate([[0], np.cumsum(widths)])
-        self.columns = int(offsets[-1])
+        self.columns = int(offsets[-1])  # of all buffers together
         self.widest = max(widths)
-        self.buffers = np.array(list(zip(offsets, widths, strict=False)), np.int64)
+        buffers = np.array(list(zip(offsets, widths, strict=False)), np.int64)
+        bottleneck, feature_column = self._bottleneck or (len(self._layers), 0)
+        heads = (np.array(heads, np.int64).reshape(-1, 5) for heads in (self._density_heads, self._color_heads))
+        self.network = Network(buffers, np.array(self._layers, np.int64), bottleneck, feature_column, *heads)
+
+    # -- what a shape describes ----------------------------------------------------------------------------------------
+
+    def input_buffer(self, width: int) -> int:
+        """The first buffer, which holds the inputs."""
+        self._widths.append(width)
+        return 0
+
+    def layer(self, name: str, inputs: Sequence[int], width: int, relu: bool, features: int = 0) -> int:
+        """A layer that reads one or two buffers, with `features` more columns in the buffer that it writes."""
+        out, number = len(self._widths), self._names.index(name)
+        offsets, row = [], 0
+        for source in inputs:
+            rows = self._widths[source]
+            offsets.append(self._take(padded(rows) * padded(width)))
+            block = Block(2 * number, row, rows, width, offsets[-1], padded(rows), padded(width), is_head=False)
+            self._blocks.append(block)
+            row += rows
+        bias = self._take(padded(width))
+        self._biases.append(Bias(2 * number + 1, width, bias))
+        self._widths.append(width + features)
+        in2, w2 = (inputs[1], offsets[1]) if len(inputs) == 2 else (-1, 0)
+        self._layers.append(Layer(out, inputs[0], in2, offsets[0], w2, bias, int(relu), padded(width)))
+        return out
+
+    def bottleneck_layer(self, name: str, inputs: Sequence[int], width: int, features: int) -> int:
+        """A linear layer, behind whose outputs the features of the sample's ray are copied."""
+        self._bottleneck = len(self._layers), width
+        return self.layer(name, inputs, width, relu=False, features=features)
+
+    def density_head(self, name: str, source: int) -> None:
+        """The raw density, where it is not column 0 of the bottleneck."""
+        self._density_heads.append(self._head(name, source, column=3, columns=1))
+
+    def color_head(self, name: str, source: int) -> None:
+        """The raw colour."""
+        self._color_heads.append(self._head(name, source, column=0, columns=3))
+
+    def _head(self, name: str, source: int, column: int, columns: int) -> Head:
+        number, rows = self._names.index(name), self._widths[source]
+        weight = self._take(columns * padded(rows))
+        self._blocks.append(Block(2 * number, 0, rows, columns, weight, columns, padded(rows), is_head=True))
+        bias = self._take(columns)
+        self._biases.append(Bias(2 * number + 1, columns, bias))
+        return Head(source, weight, bias, column, columns)
 
     def _take(self, size: int) -> int:
         offset, self.size = self.size, self.size + padded(size)
         return offset
 
-    def _layer(
-        self, layers: list, name: str, inputs: Sequence[int], width: int, relu: bool, room: int | None = None
-    ) -> int:
-        """Add a layer and its output buffer, whose number is returned.
+    # -- parameters ----------------------------------------------------------------------------------------------------
 
-        With `room`, that many columns of the buffer are read by what follows: the caller fills those beyond `width`.
+    def packed(self, parameters, word, transposed: bool = False) -> Weights:
+        """The parameters for the kernels, with words of the given dtype, in fresh arrays."""
+        return self._pack(np.zeros(self.size, parameters[0].dtype), np.zeros(self.size, word), parameters, transposed)
+
+    def packed_for_now(self, parameters, word, transposed: bool = False) -> Weights:
+        """The same in memory of this plan and thread, valid until the next call.
+
+        Blocks of the packed weights never overlap and are always written at the same places, so that the padding
+        between them stays zero.
         """
-        out, number = len(self._widths), self._names.index(name)
-        buffer_width = max(width, room or 0)
-        offsets, row = [], 0
-        for source in inputs:
-            rows = self._widths[source]
-            high, wide = padded(rows), padded(buffer_width)
-            offsets.append(self._take(high * wide))
-            self._blocks.append((2 * number, row, rows, width, offsets[-1], high, wide, False))
-            row += rows
-        bias = self._take(padded(buffer_width))
-        self._biases.append((2 * number + 1, width, bias))
-        self._widths.append(buffer_width)
-        second = (inputs[1], offsets[1]) if len(inputs) == 2 else (-1, 0)
-        layers.append((out, inputs[0], second[0], offsets[0], second[1], bias, relu))
+        values = workspace.zeros_once(self, parameters[0].dtype, "weights", self.size)
+        operands = workspace.zeros_once(self, word, "transposed" if transposed else "operands", self.size)
+        return self._pack(values, operands, parameters, transposed)
+
+    def _pack(self, values, operands, parameters, transposed: bool) -> Weights:
+        dtype = parameters[0].dtype
+        for b in self._blocks:
+            matrix = parameters[b.parameter][b.first_row : b.first_row + b.rows]
+            if b.is_head:
+                values[b.offset : b.offset + b.height * b.width].reshape(b.height, b.width)[:, : b.rows] = matrix.T
+            elif transposed:
+                _write_panels(matrix.T, operands, b.offset, b.width, b.height, dtype)
+            else:
+                _write_panels(matrix, operands, b.offset, b.height, b.width, dtype)
+        for bias in self._biases:
+            values[bias.offset : bias.offset + bias.length] = parameters[bias.parameter]
+        return Weights(values, operands)
+
+    def unpack(self, packed, parameters) -> list[np.ndarray]:
+        """The gradient of the parameters, fresh arrays of their shapes, from that of the packed weights."""
+        out = [np.empty_like(p) for p in parameters]
+        for b in self._blocks:
+            view = packed[b.offset : b.offset + b.height * b.width].reshape(b.height, b.width)
+            gradient = view[:, : b.rows].T if b.is_head else view[: b.rows, : b.columns]
+            out[b.parameter][b.first_row : b.first_row + b.rows] = gradient
+        for bias in self._biases:
+            out[bias.parameter][...] = packed[bias.offset : bias.offset + bias.length]
         return out
 
-    def _head(self, name: str, source: int, column: int, columns: int) -> tuple:
-        number, rows = self._names.index(name), self._widths[source]
-        weight = self._take(columns * padded(rows))
-        self._blocks.append((2 * number, 0, rows, columns, weight, columns, padded(rows), True))
-        bias = self._take(columns)
-        self._biases.append((2 * number + 1, columns, bias))
-        return source, weight, bias, column, columns
-
-    def packed(self, parameters, word, transposed: bool = False, own: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """The parameters for the kernels, in buffers of this plan and thread, or with `own` in new ones.
-
-        Biases and heads as numbers; the layers' weights, or with `transposed` the transposed ones, as operands of words
-        of the given dtype.
-        """
-        dtype = parameters[0].dtype
-
-        def room(dtype, name):
-            return np.zeros(self.size, dtype) if own else workspace.zeros_once(self, dtype, name, self.size)
-
-        weights, operands = room(dtype, "weights"), room(word, "transposed" if transposed else "operands")
-        for number, row, rows, _, offset, high, wide, is_head in self._blocks:
-            block = parameters[number][row : row + rows]
-            if is_head:
-                weights[offset : offset + high * wide].reshape(high, wide)[:, :rows] = block.T
-            elif transposed:
-                _write_panels(block.T, operands, offset, wide, high, dtype)
-            else:
-                _write_panels(block, operands, offset, high, wide, dtype)
-        for number, length, offset in self._biases:
-            weights[offset : offset + length] = parameters[number]
-        return weights, operands
+    # -- memory --------------------------------------------------------------------------------------------------------
 
     def tile_words(self, word) -> int:
         """Words of the activations of a tile."""
         return TILE * self.columns // (2 if np.dtype(word) == np.uint32 else 1)
 
-    def scratch(self, word) -> np.ndarray:
-        """Room for the activations of one tile of each chunk."""
-        return workspace.zeros_once(self, word, "scratch", (CHUNKS, self.tile_words(word)))
+    def scratch(self, dtype, word) -> Scratch:
+        """For a forward pass that keeps nothing; valid until the next call."""
+        activations = workspace.zeros_once(self, word, "activations", (CHUNKS, self.tile_words(word)))
+        return Scratch(activations, self._values(dtype))
 
-    def values(self, dtype) -> np.ndarray:
-        """`values` of the kernels, of any content."""
+    def _values(self, dtype) -> np.ndarray:
         return workspace.zeros_once(self, dtype, "values", (CHUNKS, TILE * self.widest))
 
     def activations(self, word, samples: int) -> Activations:
-        """Room for the activations of all tiles."""
+        """Memory for the activations of all tiles, for as long as the result lives."""
         return Activations(workspace.free_activations(self, word), -(-samples // TILE), self.tile_words(word), word)
 
-    def backward_room(self, dtype, word) -> tuple[np.ndarray, ...]:
-        """`g_scratch`, `values`, `spare`, of any content, and `g_weights`, zeros."""
-        g_scratch = workspace.zeros_once(self, dtype, "g_scratch", (CHUNKS, TILE * self.columns))
-        spare = workspace.zeros_once(self, word, "spare", (CHUNKS, 3, TILE * self.widest))
-        g_weights = workspace.zeros_once(self, dtype, "g_weights", (CHUNKS, self.size))
-        g_weights[...] = 0
-        return g_scratch, self.values(dtype), spare, g_weights
+    def keeping(self, activations: Activations, dtype) -> Scratch:
+        """For a forward pass that keeps its activations."""
+        return Scratch(activations.array, self._values(dtype))
 
-    def unpack(self, packed, parameters) -> list[np.ndarray]:
-        """The gradient of the parameters, fresh arrays of their shapes, from that of the packed weights."""
-        out = [np.empty_like(p) for p in parameters]
-        for number, row, rows, columns, offset, high, wide, is_head in self._blocks:
-            view = packed[offset : offset + high * wide].reshape(high, wide)
-            out[number][row : row + rows] = view[:, :rows].T if is_head else view[:rows, :columns]
-        for number, length, offset in self._biases:
-            out[number][...] = packed[offset : offset + length]
-        return out
+    def gradient_scratch(self, activations: Activations, dtype, word) -> GradientScratch:
+        """For a backward pass; valid until the next call."""
+        gradients = workspace.zeros_once(self, dtype, "gradients", (CHUNKS, TILE * self.columns))
+        words = workspace.zeros_once(self, word, "words", (CHUNKS, 3, TILE * self.widest))
+        weights = workspace.zeros_once(self, dtype, "gradient of weights", (CHUNKS, self.size))
+        weights[...] = 0
+        return GradientScratch(activations.array, gradients, self._values(dtype), words, weights)
 
 
 class Activations:
@@ -193,7 +245,7 @@ class Activations:
         fitting = sorted((array for array in free if len(array) >= tiles), key=len)
         # an eighth more than asked for, which costs no memory until it is written to, or sizes that vary would not fit
         self._all = fitting[0] if fitting else np.empty((tiles + tiles // 8 + 1, columns), word)
-        free[:] = fitting[1:]  # without what was too small: it will be again
+        free[:] = fitting[1:]  # smaller arrays are dropped: they would be too small the next time, too
         self.array = self._all[:tiles]
 
     def __del__(self):

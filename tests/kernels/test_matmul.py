@@ -8,8 +8,7 @@ from numba import njit
 
 from nerf_mini.kernels.matmul import BFLOAT16, COLUMNS, ROWS
 from nerf_mini.kernels.matmul import matmul as matmul_part
-from nerf_mini.ops import InstantShape, NetworkShape, instant_network, network, parameter_shapes
-from nerf_mini.ops.instant import instant_parameter_shapes
+from nerf_mini.ops import GridMLPShape, MLPShape, mlp, mlp_parameter_shapes
 from nerf_mini.ops.plan import _write_panels, word_dtype
 
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="this CPU does not multiply bfloat16")
@@ -114,24 +113,18 @@ def flat_parameters(shapes, rng):
     return parameters
 
 
-def networks():
-    shape = NetworkShape(depth=4, width=48, skip=2, position_frequencies=4, direction_frequencies=2)
-    small = InstantShape(encoding=32, width=64, geometry=16, color_depth=2)
+NETWORKS = [
+    pytest.param(MLPShape(depth=4, width=48, skip=2, position_frequencies=4, direction_frequencies=2), id="points"),
+    pytest.param(GridMLPShape(inputs=32, width=64, bottleneck=16, color_depth=2), id="behind-a-grid"),
+]
 
-    def paper(rng, bfloat16):
-        parameters = flat_parameters(parameter_shapes(shape), np.random.default_rng(1))
-        points, directions = rng.uniform(-1, 1, (300, 3)), rng.standard_normal((5, 3))
-        index = np.sort(rng.integers(5, size=300))
-        arrays = points.astype(np.float32), directions.astype(np.float32)
-        return lambda p: network(*arrays, index, p, shape, bfloat16), parameters
 
-    def instant(rng, bfloat16):
-        parameters = flat_parameters(instant_parameter_shapes(small), np.random.default_rng(1))
-        encoding, harmonics = rng.standard_normal((300, 32), np.float32), rng.standard_normal((5, 16), np.float32)
-        index = np.sort(rng.integers(5, size=300))
-        return lambda p: instant_network(encoding, harmonics, index, p, small, bfloat16), parameters
-
-    return [pytest.param(paper, id="network"), pytest.param(instant, id="instant")]
+def network(shape, rng, bfloat16):
+    parameters = flat_parameters(mlp_parameter_shapes(shape), np.random.default_rng(1))
+    inputs = rng.uniform(-1, 1, (300, shape.inputs)).astype(np.float32)
+    features = rng.standard_normal((5, shape.ray_features), np.float32)
+    index = np.sort(rng.integers(5, size=300))
+    return lambda p: mlp(inputs, features, index, p, shape, bfloat16), parameters
 
 
 def relative_error(found, wanted):
@@ -139,15 +132,15 @@ def relative_error(found, wanted):
 
 
 @needs_bfloat16
-@pytest.mark.parametrize("make", networks())
-def test_networks_in_bfloat16_stay_close(make):
+@pytest.mark.parametrize("shape", NETWORKS)
+def test_networks_in_bfloat16_stay_close(shape):
     """Values differ from float32 by a few roundings of 2^-9 per layer; gradients by more, since a unit near zero may
     switch. And they do differ."""
     from autodiff import vjp
 
     results = {}
     for bfloat16 in (False, True):
-        function, parameters = make(np.random.default_rng(7), bfloat16)
+        function, parameters = network(shape, np.random.default_rng(7), bfloat16)
         out, pullback = vjp(function, parameters)
         results[bfloat16] = out, pullback(np.random.default_rng(8).standard_normal(out.shape, np.float32))[0]
     assert 1e-4 < relative_error(results[True][0], results[False][0]) < 0.02

@@ -14,7 +14,7 @@ import pytest
 import nerf_mini.ops  # noqa: F401  (registers the operators)
 from autodiff import FUSED, grad, hvp, jvp, vjp
 from autodiff.custom_operators import kernels_apply
-from nerf_mini.ops import GridShape, InstantShape, NetworkShape, instant_parameter_shapes, parameter_shapes
+from nerf_mini.ops import GridMLPShape, GridShape, MLPShape, mlp_parameter_shapes
 
 # Relative to the largest entry of what is compared. The kernels compute as the reference does, up to the order of sums.
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
@@ -41,19 +41,24 @@ def points(*shape, layout=np.ascontiguousarray):
     return lambda rng: (layout(rng.uniform(-1.5, 1.5, shape)),)
 
 
-def network_example(label, samples, rays, layout=np.ascontiguousarray, **shape):
-    shape = NetworkShape(**{"skip": None, "position_frequencies": 3, "direction_frequencies": 2, **shape})
-
+def mlp_example(label, samples, rays, shape, layout=np.ascontiguousarray):
     def make(rng):
-        directions = rng.standard_normal((rays, 3))
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         index = np.sort(rng.integers(max(rays, 1), size=samples))
         flat = []
-        for inputs, outputs in parameter_shapes(shape).values():
+        for inputs, outputs in mlp_parameter_shapes(shape).values():
             flat += [rng.standard_normal((inputs, outputs)) * np.sqrt(2 / inputs), 0.3 * rng.standard_normal(outputs)]
-        return layout(rng.uniform(-1, 1, (samples, 3))), layout(directions), index, *(layout(p) for p in flat)
+        arrays = rng.uniform(-1, 1, (samples, shape.inputs)), rng.standard_normal((rays, shape.ray_features))
+        return layout(arrays[0]), layout(arrays[1]), index, *(layout(p) for p in flat)
 
     return Example(label, make, {"shape": shape})
+
+
+def paper(**settings):
+    return MLPShape(**{"skip": None, "position_frequencies": 3, "direction_frequencies": 2, **settings})
+
+
+def behind_grid(**settings):
+    return GridMLPShape(**{"inputs": 12, "width": 20, "bottleneck": 5, "color_depth": 2, **settings})
 
 
 def grid_example(label, samples, spread=(0.0, 1.0), layout=np.ascontiguousarray, **shape):
@@ -66,20 +71,6 @@ def grid_example(label, samples, spread=(0.0, 1.0), layout=np.ascontiguousarray,
         smooth = np.all(np.abs(places - np.rint(places)) > 1e-3 * shape.table[:, 2:3], axis=0)
         coordinates = pool[smooth][: 3 * samples].reshape(samples, 3)
         return layout(coordinates), layout(rng.standard_normal((shape.entries, shape.features)))
-
-    return Example(label, make, {"shape": shape})
-
-
-def instant_example(label, samples, rays, layout=np.ascontiguousarray, **shape):
-    shape = InstantShape(**{"encoding": 12, "width": 20, "geometry": 5, "color_depth": 2, **shape})
-
-    def make(rng):
-        index = np.sort(rng.integers(max(rays, 1), size=samples))
-        flat = []
-        for inputs, outputs in instant_parameter_shapes(shape).values():
-            flat += [rng.standard_normal((inputs, outputs)) * np.sqrt(2 / inputs), 0.3 * rng.standard_normal(outputs)]
-        inputs = rng.standard_normal((samples, shape.encoding)), rng.standard_normal((rays, 16))
-        return layout(inputs[0]), layout(inputs[1]), index, *(layout(p) for p in flat)
 
     return Example(label, make, {"shape": shape})
 
@@ -166,17 +157,25 @@ EXAMPLES: dict[str, list[Example]] = {
         Example("without-pi", points(6, 3), {"frequencies": 4, "factor_pi": False}),
         Example("strided", points(9, 3, layout=strided), {"frequencies": 3, "identity": True}),
     ],
-    "network": [
-        network_example("skip-and-view", 37, 5, depth=3, width=20, skip=2),
-        network_example("view-independent", 33, 4, depth=2, width=32, direction_frequencies=None),
-        network_example("one-sample", 1, 1, depth=2, width=33),
-        network_example("no-sample", 0, 2, depth=2, width=8),
-        network_example("no-ray", 0, 0, depth=1, width=8),
-        network_example("two-tiles", 131, 7, depth=2, width=24, skip=1),
-        network_example("one-layer", 12, 3, depth=1, width=2, identity=True),
-        network_example("paper-code", 20, 3, depth=2, width=40, skip=1, identity=True, factor_pi=False),
-        network_example("direction-not-encoded", 20, 3, depth=1, width=16, direction_frequencies=0),
-        network_example("strided", 19, 4, layout=strided, depth=2, width=18, skip=1),
+    "mlp": [
+        mlp_example("skip-and-view", 37, 5, paper(depth=3, width=20, skip=2)),
+        mlp_example("view-independent", 33, 4, paper(depth=2, width=32, direction_frequencies=None)),
+        mlp_example("points-one-sample", 1, 1, paper(depth=2, width=33)),
+        mlp_example("points-no-sample", 0, 2, paper(depth=2, width=8)),
+        mlp_example("no-ray", 0, 0, paper(depth=1, width=8)),
+        mlp_example("points-two-tiles", 131, 7, paper(depth=2, width=24, skip=1)),
+        mlp_example("one-layer", 12, 3, paper(depth=1, width=2, identity=True)),
+        mlp_example("paper-code", 20, 3, paper(depth=2, width=40, skip=1, identity=True, factor_pi=False)),
+        mlp_example("view-without-features", 20, 3, paper(depth=1, width=16, direction_frequencies=0)),
+        mlp_example("points-strided", 19, 4, paper(depth=2, width=18, skip=1), layout=strided),
+        mlp_example("two-colour-layers", 37, 5, behind_grid()),
+        mlp_example("one-colour-layer", 33, 4, behind_grid(color_depth=1, bottleneck=16)),
+        mlp_example("no-features", 21, 4, behind_grid(ray_features=0)),
+        mlp_example("more-features-than-a-vector", 21, 4, behind_grid(ray_features=45)),
+        mlp_example("rows-two-tiles", 131, 7, behind_grid(inputs=32, width=32)),
+        mlp_example("rows-one-sample", 1, 1, behind_grid()),
+        mlp_example("rows-no-sample", 0, 2, behind_grid()),
+        mlp_example("rows-strided", 19, 4, behind_grid(), layout=strided),
     ],
     "composite": [
         Example("equal-counts", samples_of_rays([8] * 5)),
@@ -198,14 +197,6 @@ EXAMPLES: dict[str, list[Example]] = {
         grid_example("one-sample", 1),
         grid_example("no-sample", 0),
         grid_example("strided", 17, layout=strided),
-    ],
-    "instant": [
-        instant_example("two-colour-layers", 37, 5),
-        instant_example("one-colour-layer", 33, 4, color_depth=1, geometry=16),
-        instant_example("two-tiles", 131, 7, encoding=32, width=32),
-        instant_example("one-sample", 1, 1),
-        instant_example("no-sample", 0, 2),
-        instant_example("strided", 19, 4, layout=strided),
     ],
     "positions": [
         Example("several-rays", positions_example(9, 4)),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from autodiff import vjp
-from nerf_mini.ops import HARMONICS, GridShape, hash_grid, spherical_harmonics
+from nerf_mini.ops import GridShape, harmonics_width, hash_grid, spherical_harmonics
 
 SHAPES = [
     GridShape(levels=4, features=2, log2_entries=9, base=4, finest=50),
@@ -105,6 +105,15 @@ def test_harmonics_are_orthonormal():
         [radius[:, None] * np.cos(angle), radius[:, None] * np.sin(angle), np.broadcast_to(z[:, None], (8, 16))], -1
     )
     h = spherical_harmonics(directions)
-    assert h.shape == (8, 16, HARMONICS)
+    assert h.shape == (8, 16, 16)
     gram = np.einsum("z,zai,zaj->ij", weight * 2 * np.pi / 16, h, h)
-    np.testing.assert_allclose(gram, np.eye(HARMONICS), atol=1e-12)
+    np.testing.assert_allclose(gram, np.eye(16), atol=1e-12)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2])
+def test_harmonics_of_lower_degrees_are_the_first_columns(degree):
+    directions = np.random.default_rng(0).standard_normal((5, 3))
+    few, all_ = spherical_harmonics(directions, degree), spherical_harmonics(directions)
+    np.testing.assert_array_equal(few, all_[:, : harmonics_width(degree)])
+    with pytest.raises(ValueError, match="degrees"):
+        spherical_harmonics(directions, 4)

@@ -21,7 +21,7 @@ def test_a_training_step_needs_no_other_version_of_these_kernels(method, precisi
         from dataclasses import replace
         from pathlib import Path
         from nerf_mini.config import PRESETS
-        from nerf_mini.kernels import activations, compositing, hash_encoding, instant, network
+        from nerf_mini.kernels import activations, compositing, dense_network, hash_encoding
         from nerf_mini.training.loop import start, train_step
         from nerf_mini.warm_up import backward_kernels, forward_kernels
 
@@ -35,10 +35,10 @@ def test_a_training_step_needs_no_other_version_of_these_kernels(method, precisi
             activations.activate_backward, compositing.composite_backward,
         ]
         if method == "instant":
-            kernels += [hash_encoding.hash_grid_forward, instant.instant_forward]
-            kernels += [hash_encoding.hash_grid_backward, instant.instant_backward]
+            kernels += [hash_encoding.hash_grid_forward, dense_network.network_forward]
+            kernels += [hash_encoding.hash_grid_backward, dense_network.network_backward]
         else:
-            kernels += [network.network_forward, network.network_backward]
+            kernels += [dense_network.network_forward, dense_network.network_backward]
         assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
         train_step(training)
         assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
@@ -55,7 +55,7 @@ def test_with_an_empty_cache_the_helper_compiles_and_the_training_waits(blobs, t
         from nerf_mini.config import PRESETS
         from nerf_mini.kernels.activations import activate_backward
         from nerf_mini.kernels.compositing import composite_backward
-        from nerf_mini.kernels.network import network_backward
+        from nerf_mini.kernels.dense_network import network_backward
         from nerf_mini.training.loop import start, train
 
         config = PRESETS["small"]
