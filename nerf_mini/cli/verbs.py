@@ -14,6 +14,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.outputs.novel_views import render_views
 from nerf_mini.runs.evaluation import evaluate_run
 from nerf_mini.runs.folder import open_run
+from nerf_mini.runtime import prepare
 from nerf_mini.training.loop import Progress, Training, final_evaluation, memory_needed, resume, start, train
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def train_command(arguments: TrainArguments) -> None:
     """nerf-mini train."""
+    prepare()
     if arguments.max_seconds is not None and not arguments.max_seconds > 0:
         raise UserError(f"--max-seconds {arguments.max_seconds}: must be positive.")
     started = time.perf_counter()
@@ -111,6 +113,7 @@ class _ProgressLine:
 
 def eval_command(arguments: EvalArguments) -> None:
     """nerf-mini eval."""
+    prepare()
     run = open_run(arguments.run)
 
     def report(row, image, target):
@@ -128,6 +131,7 @@ def eval_command(arguments: EvalArguments) -> None:
 
 def render_command(arguments: RenderArguments) -> None:
     """nerf-mini render."""
+    prepare()
     run = open_run(arguments.run)
     with tqdm(unit="view", desc="rendering", disable=not sys.stderr.isatty()) as bar:
 
@@ -171,6 +175,7 @@ def scene_command(arguments: SceneArguments) -> None:
 
 def benchmark_command(arguments: BenchmarkArguments) -> None:
     """nerf-mini benchmark."""
+    prepare()
     if arguments.rounds < 1:
         raise UserError(f"--rounds {arguments.rounds}: must be at least 1.")
     from nerf_mini.benchmark import benchmark

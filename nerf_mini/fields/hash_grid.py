@@ -12,6 +12,7 @@ from nerf_mini.fields.mlp import with_noise
 from nerf_mini.ops import (
     GridMLPShape,
     GridShape,
+    OperatorUse,
     activate,
     hash_grid,
     mlp,
@@ -37,6 +38,12 @@ class InstantField:
     def bytes_per_sample(self) -> int:
         """What training keeps of a sample between the forward and the backward pass."""
         return mlp_bytes(self.network, self.bfloat16)
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """The operators of a training step, for the warm-up; points and directions are not learnt."""
+        network = OperatorUse("grid_mlp", {"bfloat16": self.bfloat16}, constants=(1,))
+        return network, OperatorUse("hash_grid", constants=(0,)), OperatorUse("activate")
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
         """Parameters: features near zero, weights uniform as Glorot and Bengio (2010), biases zero."""

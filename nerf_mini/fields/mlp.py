@@ -7,7 +7,16 @@ from typing import Any, get_args
 
 import numpy as np
 
-from nerf_mini.ops import DensityActivation, MLPShape, activate, encode, mlp, mlp_bytes, mlp_parameter_shapes
+from nerf_mini.ops import (
+    DensityActivation,
+    MLPShape,
+    OperatorUse,
+    activate,
+    encode,
+    mlp,
+    mlp_bytes,
+    mlp_parameter_shapes,
+)
 
 
 def with_noise(raw: Any, noise: Any) -> Any:
@@ -33,6 +42,12 @@ class MLPField:
     def bytes_per_sample(self) -> int:
         """What training keeps of a sample between the forward and the backward pass."""
         return mlp_bytes(self.shape, self.bfloat16)
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """The operators of a training step, for the warm-up; points and directions are not learnt."""
+        network = OperatorUse("mlp", {"bfloat16": self.bfloat16}, constants=(0, 1))
+        return network, OperatorUse("encode", constants=(0,)), OperatorUse("activate")
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, dict[str, np.ndarray]]:
         """Parameters: weights uniform as Glorot and Bengio (2010), biases zero."""

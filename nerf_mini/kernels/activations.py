@@ -13,12 +13,12 @@ from numba import prange, types
 from numba.extending import intrinsic
 
 from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
+from nerf_mini.kernels.schedule import ACTIVATION_TILE
 
 RELU, SOFTPLUS, EXP = 0, 1, 2
 CAP = 15.0  # exp of it is opaque at every length that matters
 SHIFT = 1.0  # of the softplus, which starts out thin
 
-_TILE = 512
 _EXP = tuple(1.0 / math.factorial(k) for k in range(14))  # the remainder is below 1e-17
 _ATANH = tuple(2.0 / (2 * k + 1) for k in range(17))  # of 2 atanh(s) / s in s^2; on |s| <= 1/3 below 1e-16
 # log(2) in two parts, the first so short that its multiples by whole numbers up to 2^11 are exact, in float32 too
@@ -74,7 +74,7 @@ def _softplus(x):
 def _forward_tile(raw, kind, density, color):
     """raw (count, 4), density (count,), color (count, 3), of one tile."""
     count = density.size
-    column = np.empty(_TILE, raw.dtype)
+    column = np.empty(ACTIVATION_TILE, raw.dtype)
     for channel in range(3):
         for i in range(count):
             column[i] = raw[i, channel]
@@ -99,8 +99,8 @@ def _forward_tile(raw, kind, density, color):
 def activate_forward(raw, kind, density, color):
     """raw (samples, 4) -> density (samples,), color (samples, 3)."""
     samples = density.size
-    for tile in prange((samples + _TILE - 1) // _TILE):
-        rows = slice(tile * _TILE, min((tile + 1) * _TILE, samples))
+    for tile in prange((samples + ACTIVATION_TILE - 1) // ACTIVATION_TILE):
+        rows = slice(tile * ACTIVATION_TILE, min((tile + 1) * ACTIVATION_TILE, samples))
         _forward_tile(raw[rows], kind, density[rows], color[rows])
 
 
@@ -124,6 +124,6 @@ def _backward_tile(g_density, g_color, raw, density, color, kind, g_raw):
 def activate_backward(g_density, g_color, raw, density, color, kind, g_raw):
     """g_raw (samples, 4), from the gradients of both outputs."""
     samples = density.size
-    for tile in prange((samples + _TILE - 1) // _TILE):
-        rows = slice(tile * _TILE, min((tile + 1) * _TILE, samples))
+    for tile in prange((samples + ACTIVATION_TILE - 1) // ACTIVATION_TILE):
+        rows = slice(tile * ACTIVATION_TILE, min((tile + 1) * ACTIVATION_TILE, samples))
         _backward_tile(g_density[rows], g_color[rows], raw[rows], density[rows], color[rows], kind, g_raw[rows])

@@ -5,6 +5,7 @@ import math
 from numba import prange
 
 from nerf_mini.kernels.compiling import kernel, parallel_kernel
+from nerf_mini.kernels.schedule import ADAM_BLOCK
 
 
 @kernel
@@ -21,9 +22,6 @@ def adam_step(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon,
         parameters[i] -= rate * (mean[i] * scale1) / (math.sqrt(variance[i] * scale2) + epsilon)
 
 
-_BLOCK = 1 << 14  # entries of a thread's piece
-
-
 @parallel_kernel
 def adam_step_sparse(parameters, gradient, mean, variance, rate, beta1, beta2, epsilon, step):
     """`adam_step` for those entries only whose gradient is not zero; the others, with their means, stay as they are.
@@ -34,8 +32,8 @@ def adam_step_sparse(parameters, gradient, mean, variance, rate, beta1, beta2, e
     scale1, scale2 = real(1 / (1 - beta1**step)), real(1 / (1 - beta2**step))
     keep1, take1, keep2, take2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
     rate, epsilon = real(rate), real(epsilon)
-    for block in prange((parameters.size + _BLOCK - 1) // _BLOCK):
-        part = slice(block * _BLOCK, min((block + 1) * _BLOCK, parameters.size))
+    for block in prange((parameters.size + ADAM_BLOCK - 1) // ADAM_BLOCK):
+        part = slice(block * ADAM_BLOCK, min((block + 1) * ADAM_BLOCK, parameters.size))
         p, gradients, means, variances = parameters[part], gradient[part], mean[part], variance[part]
         for i in range(p.size):
             g = gradients[i]

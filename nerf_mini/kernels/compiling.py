@@ -1,15 +1,101 @@
-"""How Numba compiles kernels.
+"""How Numba compiles kernels, and where it keeps them.
 
-A kernel is called from Python and cached on disk. A part is called from compiled code only: it comes without the
-functions through which Python and C would call it, which take a tenth of the time to compile. To try one from Python,
-call it from a function under `njit`. Nothing assumes that values are finite.
+A kernel is called from Python and cached on disk. A part is called from compiled code only: without the wrappers
+through which Python and C would call it, compiling takes about a tenth less time. To try one from Python, call it from
+a function under `njit`. Nothing assumes that values are finite.
+
+A kernel is compiled together with the parts that it calls in other files, and with the constants that it reads there.
+A cached one is therefore valid for one state of all files of this package: their hash is in its file name.
 """
 
+import hashlib
+import pickle
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numba
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
-kernel = njit(cache=True, no_cfunc_wrapper=True)
-parallel_kernel = njit(parallel=True, cache=True, no_cfunc_wrapper=True)
 part = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 fast_part = njit(fastmath=_FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+@lru_cache(maxsize=1)
+def source_stamp() -> str:
+    """A hash of everything that kernels are compiled from: the files of this package, and the version of Numba."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Files(IndexDataCacheFile):
+    """One file per source stamp and signature, without an index that several processes would have to agree on."""
+
+    def load(self, key):
+        """The compiled function, or None; a damaged file counts as missing, and is written again."""
+        try:
+            return self._load_data(self._name(key))
+        except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError, IndexError):
+            return None
+
+    def save(self, key, data):
+        """Write atomically, and delete what was compiled from other sources."""
+        self._save_data(self._name(key), data)
+        folder, prefix = Path(self._cache_path), self._data_name_pattern.split("{", maxsplit=1)[0]
+        for path in folder.glob(f"{prefix}*.nbc"):
+            if not path.name.startswith(prefix + self._source_stamp):
+                path.unlink(missing_ok=True)
+
+    def flush(self):
+        """Nothing to do: files of other sources are never read."""
+
+    def _name(self, key) -> str:
+        number = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        return self._data_name_pattern.format(number=0).replace(".0.nbc", f".{self._source_stamp}.{number}.nbc")
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache of compiled functions, for which a kernel's source is the whole package."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        base = self._impl.filename_base
+        self._cache_file = _Files(cache_path=self._cache_path, filename_base=base, source_stamp=source_stamp())
+
+    def save_overload(self, sig, data):
+        """A full disk, or a folder that is gone, is no reason to stop."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn_uncached(error)
+
+
+def _warn_uncached(reason) -> None:
+    warnings.warn(
+        f"kernels are compiled anew by every process, since they cannot be cached on disk ({reason});"
+        " set NUMBA_CACHE_DIR to a folder that can be written to.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _cached(compile_function):
+    def decorator(function):
+        dispatcher = compile_function(function)
+        if hasattr(dispatcher, "enable_caching"):  # not with NUMBA_DISABLE_JIT
+            try:
+                dispatcher._cache = KernelCache(function)
+            except RuntimeError:
+                _warn_uncached("no folder is writable")
+        return dispatcher
+
+    return decorator
+
+
+kernel = _cached(njit(no_cfunc_wrapper=True))
+parallel_kernel = _cached(njit(parallel=True, no_cfunc_wrapper=True))

@@ -9,6 +9,7 @@ from numba import prange, types
 from numba.extending import overload
 
 from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
+from nerf_mini.kernels.schedule import ENCODING_TILE
 
 # Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; on |r| <= 1/2 the remainder is below 1e-16, and below 1e-8
 # with the first few.
@@ -85,18 +86,15 @@ def encode_columns_backward(g, encoded, start, row, count, scales, identity, g_x
             g_x[axis, i] = total
 
 
-_TILE = 256
-
-
 @parallel_kernel
 def encode_forward(x, scales, identity, out):
     """x (n, 3) -> out (n, columns)."""
     n, columns = out.shape
     flat = out.reshape(n * columns)
-    for tile in prange((n + _TILE - 1) // _TILE):
-        count = min(_TILE, n - tile * _TILE)
-        transposed = np.ascontiguousarray(x[tile * _TILE : tile * _TILE + count].T)
-        encode_columns(transposed, count, scales, identity, flat, tile * _TILE * columns, columns)
+    for tile in prange((n + ENCODING_TILE - 1) // ENCODING_TILE):
+        count = min(ENCODING_TILE, n - tile * ENCODING_TILE)
+        transposed = np.ascontiguousarray(x[tile * ENCODING_TILE : tile * ENCODING_TILE + count].T)
+        encode_columns(transposed, count, scales, identity, flat, tile * ENCODING_TILE * columns, columns)
 
 
 @parallel_kernel
@@ -104,10 +102,12 @@ def encode_backward(g, encoded, scales, identity, g_x):
     """g, encoded (n, columns) -> g_x (n, 3)."""
     n, columns = encoded.shape
     flat_g, flat_encoded = g.reshape(n * columns), encoded.reshape(n * columns)
-    for tile in prange((n + _TILE - 1) // _TILE):
-        count = min(_TILE, n - tile * _TILE)
+    for tile in prange((n + ENCODING_TILE - 1) // ENCODING_TILE):
+        count = min(ENCODING_TILE, n - tile * ENCODING_TILE)
         tile_g = np.empty((3, count), g.dtype)
-        encode_columns_backward(flat_g, flat_encoded, tile * _TILE * columns, columns, count, scales, identity, tile_g)
+        encode_columns_backward(
+            flat_g, flat_encoded, tile * ENCODING_TILE * columns, columns, count, scales, identity, tile_g
+        )
         for axis in range(3):
             for i in range(count):
-                g_x[tile * _TILE + i, axis] = tile_g[axis, i]
+                g_x[tile * ENCODING_TILE + i, axis] = tile_g[axis, i]

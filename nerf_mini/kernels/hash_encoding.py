@@ -20,10 +20,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
-from nerf_mini.kernels.matmul import I32, I64
+from nerf_mini.kernels.schedule import GRID_BLOCK as BLOCK
+from nerf_mini.kernels.schedule import GRID_TILE as TILE
 
-TILE = 128  # samples whose corners are known at once
-BLOCK = 1024  # samples that a thread takes through all levels
+I32, I64 = ir.IntType(32), ir.IntType(64)
 PRIMES = (1, 2654435761, 805459861)
 CORNERS = 8
 

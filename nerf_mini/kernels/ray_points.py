@@ -3,15 +3,14 @@
 from numba import prange
 
 from nerf_mini.kernels.compiling import kernel, parallel_kernel
-
-_BLOCK = 4096
+from nerf_mini.kernels.schedule import POINT_BLOCK
 
 
 @parallel_kernel
 def positions_forward(origins, directions, t, ray_index, out):
     """origins, directions (rays, 3), t and ray_index (samples,) -> out (samples, 3)."""
-    for block in prange((t.size + _BLOCK - 1) // _BLOCK):
-        for i in range(block * _BLOCK, min((block + 1) * _BLOCK, t.size)):
+    for block in prange((t.size + POINT_BLOCK - 1) // POINT_BLOCK):
+        for i in range(block * POINT_BLOCK, min((block + 1) * POINT_BLOCK, t.size)):
             ray = ray_index[i]
             for axis in range(3):
                 out[i, axis] = origins[ray, axis] + t[i] * directions[ray, axis]

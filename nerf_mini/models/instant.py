@@ -13,7 +13,7 @@ from nerf_mini.config import Config
 from nerf_mini.fields import InstantField
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.models.base import Method
-from nerf_mini.ops import GridMLPShape, GridShape, composite, distortion, tracing
+from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse, composite, distortion, tracing
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers.occupancy import EAGER_SHARE, Cube, MarchedRays, OccupancyGrid, cube_of_cameras, pixels_across
 from nerf_mini.scenes.batches import RayBatch
@@ -39,6 +39,10 @@ class CubeField(Protocol):
     @property
     def bytes_per_sample(self) -> int:
         """What training keeps of a sample between the forward and the backward pass."""
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """The operators of a training step, for the warm-up."""
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters."""

@@ -18,7 +18,7 @@ from nerf_mini.fields import MLPField
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.models.base import Method
 from nerf_mini.models.instant import OccupancySampled
-from nerf_mini.ops import MLPShape, distortion
+from nerf_mini.ops import MLPShape, OperatorUse, distortion
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import cube_of_cameras, fine_samples, pack, pack_part, stratified_samples
 from nerf_mini.scenes.batches import RayBatch
@@ -167,6 +167,11 @@ class CubeMLP:
     def bytes_per_sample(self) -> int:
         """See `CubeField`."""
         return self.field.bytes_per_sample
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """See `CubeField`."""
+        return self.field.operators
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """See `CubeField`."""

@@ -5,8 +5,8 @@ Nothing else imports `kernels`, the benchmark aside.
 
 from nerf_mini.ops.activations import DensityActivation, activate, logistic, truncated_exp
 from nerf_mini.ops.adam import adam_step
+from nerf_mini.ops.compiled import BFLOAT16, cache_folder, compiler_stamp
 from nerf_mini.ops.compositing import composite
-from nerf_mini.ops.compiled import BFLOAT16
 from nerf_mini.ops.dense_network import mlp, mlp_bytes, mlp_density, mlp_parameter_shapes
 from nerf_mini.ops.encoding import encode, encoding_width
 from nerf_mini.ops.harmonics import harmonics_width, spherical_harmonics
@@ -25,6 +25,7 @@ from nerf_mini.ops.occupancy import (
 )
 from nerf_mini.ops.ray_distortion import distortion
 from nerf_mini.ops.ray_points import positions
+from nerf_mini.ops.registry import OperatorUse
 from nerf_mini.ops.sampling import sample_histogram
 from nerf_mini.ops.tracing import (
     Cutoffs,
@@ -47,13 +48,16 @@ __all__ = [
     "MLPShape",
     "NetworkShape",
     "OccupiedCells",
+    "OperatorUse",
     "RayProgress",
     "activate",
     "adam_step",
     "add_colors",
     "advance",
     "all_occupied",
+    "cache_folder",
     "cell_points",
+    "compiler_stamp",
     "composite",
     "distortion",
     "encode",

@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from autodiff import define, fused
+from autodiff import define
 from nerf_mini.kernels import activations as kernels
+from nerf_mini.ops.registry import fused_operator
 
 DensityActivation = Literal["relu", "softplus", "exp"]
 _KINDS = {"relu": kernels.RELU, "softplus": kernels.SOFTPLUS, "exp": kernels.EXP}
@@ -51,7 +52,19 @@ def _backward(needs, g, saved, raw, *, density):
     return (g_raw,)
 
 
-_activate = fused("activate", reference=_reference, forward=_forward, backward=_backward)
+def _skeleton(raw, *, density):
+    out = np.zeros(len(raw), raw.dtype), np.zeros((len(raw), 3), raw.dtype)
+    return out, out
+
+
+_activate = fused_operator(
+    "activate",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=lambda: ([np.linspace(-2.0, 2.0, 12).reshape(3, 4)], {"density": "exp"}),
+    skeleton=_skeleton,
+)
 
 
 def activate(raw, density: DensityActivation):

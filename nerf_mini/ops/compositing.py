@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autodiff import fused
 from nerf_mini.kernels import compositing as kernels
+from nerf_mini.ops.registry import fused_operator
 
 
 def _reference(density, color, t, delta, starts, counts):
@@ -54,7 +54,25 @@ def _backward(needs, g, saved, density, color, t, delta, starts, counts):
     return *gradients, None, None
 
 
-_composite = fused("composite", reference=_reference, forward=_forward, backward=_backward)
+def _skeleton(density, color, t, delta, starts, counts):
+    rays, dtype, saved = len(starts), density.dtype, (np.zeros_like(density), np.zeros_like(density))
+    return (np.zeros((rays, 3), dtype), np.zeros(rays, dtype), np.zeros(rays, dtype), np.zeros_like(density)), saved
+
+
+def example_samples():
+    """Three samples of two rays: colour, distance, interval, starts and counts."""
+    t, delta = np.array([2.0, 3.0, 2.5]), np.array([1.0, 0.5, 1.0])
+    return np.linspace(0.1, 0.9, 9).reshape(3, 3), t, delta, np.array([0, 2]), np.array([2, 1])
+
+
+_composite = fused_operator(
+    "composite",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=lambda: ([np.array([0.5, 2.0, 1.0]), *example_samples()], {}),
+    skeleton=_skeleton,
+)
 
 
 def composite(density, color, t, delta, starts, counts):

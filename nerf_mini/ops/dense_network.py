@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from autodiff import fused
 from nerf_mini.kernels import dense_network as kernels
 from nerf_mini.ops.encoding import scales_of
 from nerf_mini.ops.mlp_shapes import GridMLPShape, MLPShape, NetworkShape
 from nerf_mini.ops.plan import TILE, Plan, flat_parameters, word_dtype
+from nerf_mini.ops.registry import fused_operator
 
 plan_of = lru_cache(Plan)
 
@@ -85,7 +85,36 @@ def _backward(needs, g, saved, inputs, ray_features, ray_index, *parameters, sha
     return g_inputs if needs[0] else None, g_rays, None, *plan.unpack(scratch.weights.sum(axis=0), parameters)
 
 
-_mlp = fused("mlp", reference=_reference, forward=_forward, backward=_backward, value=_value)
+def _skeleton(inputs, ray_features, ray_index, *parameters, shape, bfloat16=False):
+    word = word_dtype(inputs.dtype, bfloat16)
+    return np.zeros((len(inputs), 4), inputs.dtype), plan_of(shape).activations(word, len(inputs))
+
+
+def _example(shape):
+    """Smallest arrays: what is compiled depends on their dtypes alone."""
+    rng = np.random.default_rng(0)
+    flat = [rng.standard_normal(s) for io in shape.parameter_shapes().values() for s in (io, io[1:])]
+    inputs, features = rng.uniform(-1, 1, (3, shape.inputs)), rng.standard_normal((2, shape.ray_features))
+    return [inputs, features, np.array([0, 0, 1]), *flat], {"shape": shape}
+
+
+def _operator(name, shape):
+    return fused_operator(
+        name,
+        reference=_reference,
+        forward=_forward,
+        backward=_backward,
+        value=_value,
+        example=lambda: _example(shape),
+        skeleton=_skeleton,
+    )
+
+
+# The same functions under two names, because their kernels are compiled separately: inputs are encoded, or copied.
+_OPERATORS = {
+    MLPShape: _operator("mlp", MLPShape(1, 4, None, position_frequencies=1, direction_frequencies=1)),
+    GridMLPShape: _operator("grid_mlp", GridMLPShape(inputs=4, width=4, bottleneck=2, color_depth=1, ray_features=4)),
+}
 
 
 def mlp(inputs, ray_features, ray_index, parameters, shape: NetworkShape, bfloat16: bool = False):
@@ -106,7 +135,7 @@ def mlp(inputs, ray_features, ray_index, parameters, shape: NetworkShape, bfloat
             f" got {np.shape(inputs)}, {np.shape(ray_features)} and {ray_index.shape}"
         )
     flat = flat_parameters(parameters, shape.parameter_shapes())
-    return _mlp(inputs, ray_features, ray_index, *flat, shape=shape, bfloat16=bfloat16)
+    return _OPERATORS[type(shape)](inputs, ray_features, ray_index, *flat, shape=shape, bfloat16=bfloat16)
 
 
 def mlp_density(parameters, shape: NetworkShape, bfloat16: bool = False) -> Callable[[np.ndarray], np.ndarray]:

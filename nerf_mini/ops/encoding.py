@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autodiff import fused
 from nerf_mini.kernels import encoding as kernels
+from nerf_mini.ops.registry import fused_operator
 
 
 def encoding_width(frequencies: int, identity: bool) -> int:
@@ -41,7 +41,19 @@ def _backward(needs, g, saved, x, *, frequencies, identity=False, factor_pi=True
     return (g_points.reshape(x.shape),)
 
 
-_encode = fused("encode", reference=_reference, forward=_forward, backward=_backward)
+def _skeleton(x, *, frequencies, identity=False, factor_pi=True):
+    out = np.zeros((*x.shape[:-1], encoding_width(frequencies, identity)), x.dtype)
+    return out, out.reshape(-1, out.shape[-1])
+
+
+_encode = fused_operator(
+    "encode",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=lambda: ([np.linspace(-1.0, 1.0, 6).reshape(2, 3)], {"frequencies": 2}),
+    skeleton=_skeleton,
+)
 
 
 def encode(x, frequencies: int, *, identity: bool = False, factor_pi: bool = True):

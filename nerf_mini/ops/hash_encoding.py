@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from autodiff import fused, stop_gradient
+from autodiff import stop_gradient
 from nerf_mini.kernels import hash_encoding as kernels
+from nerf_mini.ops.registry import fused_operator
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,20 @@ def _backward(needs, g, saved, points, tables, *, shape):
     return g_points, g_tables
 
 
-_hash_grid = fused("hash_grid", reference=_reference, forward=_forward, backward=_backward)
+def _example():
+    shape = GridShape(levels=2, features=4, log2_entries=5, base=2, finest=4)
+    tables = np.linspace(-1.0, 1.0, shape.entries * shape.features).reshape(shape.entries, shape.features)
+    return [np.array([[0.1, 0.3, 0.7], [0.9, 0.2, 0.45]]), tables], {"shape": shape}
+
+
+_hash_grid = fused_operator(
+    "hash_grid",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=_example,
+    skeleton=lambda points, tables, *, shape: (np.zeros((len(points), shape.width), points.dtype), ()),
+)
 
 
 def hash_grid(points, tables, shape: GridShape):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from autodiff import fused
 from nerf_mini.kernels import ray_distortion as kernels
+from nerf_mini.ops.compositing import example_samples
+from nerf_mini.ops.registry import fused_operator
 
 
 def _reference(weights, t, delta, starts, counts):
@@ -32,7 +33,14 @@ def _backward(needs, g, saved, weights, t, delta, starts, counts):
     return *gradients, None, None
 
 
-_distortion = fused("distortion", reference=_reference, forward=_forward, backward=_backward)
+_distortion = fused_operator(
+    "distortion",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=lambda: ([np.array([0.2, 0.7, 0.5]), *example_samples()[1:]], {}),
+    skeleton=lambda weights, t, delta, starts, counts: (np.zeros(len(starts), weights.dtype), ()),
+)
 
 
 def distortion(weights, t, delta, starts, counts):

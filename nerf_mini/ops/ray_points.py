@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autodiff import fused
 from nerf_mini.kernels import ray_points as kernels
+from nerf_mini.ops.registry import fused_operator
 
 
 def _reference(origins, directions, t, ray_index):
@@ -27,7 +27,19 @@ def _contiguous(*arrays):
     return [np.ascontiguousarray(array) for array in arrays]
 
 
-_positions = fused("positions", reference=_reference, forward=_forward, backward=_backward)
+def _example():
+    origins, directions = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]]), np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.2]])
+    return [origins, directions, np.array([0.5, 1.5, 2.0]), np.array([0, 0, 1])], {}
+
+
+_positions = fused_operator(
+    "positions",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=_example,
+    skeleton=lambda origins, directions, t, ray_index: (np.zeros((len(t), 3), t.dtype), ()),
+)
 
 
 def positions(origins, directions, t, ray_index):

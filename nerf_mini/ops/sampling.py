@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from autodiff import fused, stop_gradient
+from autodiff import stop_gradient
 from nerf_mini.kernels import sampling as kernels
+from nerf_mini.ops.registry import fused_operator
 
 
 def _bins(weights, u):
@@ -42,7 +43,19 @@ def _backward(needs, g, saved, edges, weights, u):
     return gradients
 
 
-_sample = fused("sample_histogram", reference=_reference, forward=_forward, backward=_backward)
+def _example():
+    edges, weights = np.array([[0.0, 1.0, 3.0], [1.0, 2.0, 4.0]]), np.array([[1.0, 2.0], [3.0, 1.0]])
+    return [edges, weights, np.array([[0.2, 0.7], [0.3, 0.9]])], {}
+
+
+_sample = fused_operator(
+    "sample_histogram",
+    reference=_reference,
+    forward=_forward,
+    backward=_backward,
+    example=_example,
+    skeleton=lambda edges, weights, u: (np.zeros_like(u), np.zeros(u.shape, np.int64)),
+)
 
 
 def sample_histogram(edges, weights, u):

@@ -19,15 +19,15 @@ from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError
 from nerf_mini.io.images import write_image
 from nerf_mini.models import draw_batch
-from nerf_mini.ops import BFLOAT16
+from nerf_mini.ops import BFLOAT16, OperatorUse
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runs.checkpoint import Checkpoint, checkpoint_files, save
 from nerf_mini.runs.evaluation import evaluate_views, spread_indices, target_image
 from nerf_mini.runs.folder import Run, append_metrics, create_run, open_run, read_scene, truncate_metrics
+from nerf_mini.runtime import warm_up
 from nerf_mini.scenes import Scene
 from nerf_mini.training.optimiser import adam_update, learning_rate
-from nerf_mini.warm_up import warm_up
 
 PROCESS_BYTES, SAMPLE_BYTES = 220 << 20, 320  # measured, see `memory_needed`
 COLLAPSE_AFTER = 400  # steps; before, a network may well be of one colour
@@ -126,7 +126,7 @@ def train(training: Training, max_seconds: float | None = None, progress: Progre
     first, last = training.step, math.inf if settings.max_steps is None else settings.max_steps
     with _interruptible() as interrupted:
         if first < last:
-            warm_up(training.run.config)
+            warm_up([*training.method.field.operators, OperatorUse("composite")])
         lost = time.perf_counter() - started  # seconds without a step
         training.state.seconds = before + lost
         while training.step < last:

@@ -15,6 +15,7 @@ import nerf_mini.ops  # noqa: F401  (registers the operators)
 from autodiff import FUSED, grad, hvp, jvp, vjp
 from autodiff.custom_operators import kernels_apply
 from nerf_mini.ops import GridMLPShape, GridShape, MLPShape, mlp_parameter_shapes
+from nerf_mini.ops.registry import SKELETONS
 
 # Relative to the largest entry of what is compared. The kernels compute as the reference does, up to the order of sums.
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
@@ -218,6 +219,9 @@ EXAMPLES: dict[str, list[Example]] = {
 
 # Operators of this package; tests of autodiff may register others in the same process.
 OPERATORS = sorted(name for name, op in FUSED.items() if op.forward.__module__.startswith("nerf_mini."))
+for _name in OPERATORS:  # the examples that operators carry for the warm-up
+    _args, _params = FUSED[_name].example()
+    EXAMPLES.setdefault(_name, []).append(Example("registered", lambda rng, args=_args: args, _params))
 CASES = [pytest.param(name, e, id=f"{name}-{e.label}") for name in OPERATORS for e in EXAMPLES.get(name, [])]
 
 cases = pytest.mark.parametrize(("name", "example"), CASES)
@@ -284,7 +288,25 @@ def assert_same_form(found, like):
 
 def test_every_fused_operator_has_examples():
     assert OPERATORS == sorted(EXAMPLES)
-    assert all(EXAMPLES.values())
+    assert all(len(examples) > 1 for name, examples in EXAMPLES.items() if name != "grid_mlp"), "that of `mlp` do"
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@precisions
+def test_the_skeleton_has_the_form_of_what_forward_returns(name, dtype):
+    """The warm-up calls backward kernels with it: another dtype, and it would compile the wrong version."""
+    args, params = FUSED[name].example()
+    args = [a if a.dtype.kind == "i" else a.astype(dtype) for a in args]
+    found, wanted = (f(*args, **params) for f in (SKELETONS[name], FUSED[name].forward))
+    assert forms(found) == forms(wanted)
+
+
+def forms(tree):
+    """Shapes, dtypes and layout of the arrays in nested tuples, and in what is kept of networks."""
+    if isinstance(tree, tuple):
+        return [forms(part) for part in tree]
+    array = getattr(tree, "array", tree)
+    return array.shape, array.dtype, array.flags.c_contiguous
 
 
 @cases
