@@ -14,9 +14,8 @@ from nerf_mini.kernels.layers import (
     heads_backward,
     heads_forward,
     layer_at,
+    layer_backward,
     layer_forward,
-    layers_backward,
-    layers_forward,
     padded_rows,
     read_buffer,
     runtime,
@@ -137,40 +136,35 @@ def _fill_features(ray_features, ray_index, first, count, network, activations, 
 
 
 @part
-def _bottleneck_forward(network, weights, activations, first, count, values, out):
-    """The bottleneck layer, and the raw density from its column 0, before anything rounds it, into out's last column.
-
-    With a density head there is nothing to be read, and the layer is written at once.
-    """
-    layer, rows = layer_at(network.layers, network.bottleneck), padded_rows(count)
-    start, stride = TILE * network.buffers[layer.out, 0], network.buffers[layer.out, 1]
-    if network.density_heads.shape[0] > 0:
-        layer_forward(
-            activations, network.buffers, layer, weights, rows, values, activations, words(activations, start),
-            words(activations, stride),
-        )  # fmt: skip
-        return
-    layer_forward(activations, network.buffers, layer, weights, rows, values, values, runtime(0), stride)
-    for i in range(count):
-        out[first + i, out.shape[1] - 1] = values[i * stride]
-    fill_buffer(values, activations, network.buffers, layer.out, rows)
+def _layers_forward(network, weights, end, ray_features, ray_index, first, count, activations, values, out):
+    """The layers before number `end`; the raw density, where it is read from the bottleneck, into out's last column."""
+    buffers, rows = network.buffers, padded_rows(count)
+    for i in range(end):
+        layer = layer_at(network.layers, i)
+        start, stride = TILE * buffers[layer.out, 0], buffers[layer.out, 1]
+        if i == network.bottleneck and not network.density_head:
+            layer_forward(activations, buffers, layer, weights, rows, values, values, runtime(0), stride)
+            for sample in range(count):  # before it is rounded to an operand
+                out[first + sample, out.shape[1] - 1] = values[sample * stride]
+            fill_buffer(values, activations, buffers, layer.out, rows)
+        else:
+            start, stride = words(activations, start), words(activations, stride)
+            layer_forward(activations, buffers, layer, weights, rows, values, activations, start, stride)
+        if i == network.bottleneck and i + 1 < end and ray_features.shape[1] > 0:
+            _fill_features(ray_features, ray_index, first, count, network, activations, values)
 
 
 @part
 def _tile_forward(network, weights, inputs, ray_features, ray_index, first, count, activations, values, out):
-    buffers, layers, rows = network.buffers, network.layers, padded_rows(count)
-    last, has_head = out.shape[1] - 1, network.density_heads.shape[0] > 0
+    buffers, last = network.buffers, out.shape[1] - 1
     _fill_inputs(inputs, first, count, buffers[0, 1], values)
-    fill_buffer(values, activations, buffers, 0, rows)
-    layers_forward(activations, buffers, layers[: network.bottleneck], weights, rows, values)
-    heads_forward(activations, buffers, network.density_heads, weights.values, first, count, values, out, 3 - last)
-    if network.bottleneck < layers.shape[0] and (last > 0 or not has_head):
-        _bottleneck_forward(network, weights, activations, first, count, values, out)
-    if last > 0:
-        if ray_features.shape[1] > 0:
-            _fill_features(ray_features, ray_index, first, count, network, activations, values)
-        layers_forward(activations, buffers, layers[network.bottleneck + 1 :], weights, rows, values)
-        heads_forward(activations, buffers, network.color_heads, weights.values, first, count, values, out, 0)
+    fill_buffer(values, activations, buffers, runtime(0), padded_rows(count))
+    end, heads = network.layers.shape[0], network.heads
+    if last == 0:  # the density alone
+        end = network.bottleneck if network.density_head else network.bottleneck + 1
+        heads = heads[: 1 if network.density_head else 0]
+    _layers_forward(network, weights, end, ray_features, ray_index, first, count, activations, values, out)
+    heads_forward(activations, buffers, heads, weights.values, first, count, values, out, 3 - last)
 
 
 @part
@@ -199,23 +193,18 @@ def network_forward(network, weights, inputs, ray_features, ray_index, scratch, 
 
 @part
 def _tile_backward(network, weights, g_out, first, count, wanted, activations, gradients, values, scratch, g_weights):
-    buffers, layers, rows = network.buffers, network.layers, padded_rows(count)
+    buffers, rows = network.buffers, padded_rows(count)
     gradients[:] = 0
-    for heads in (network.density_heads, network.color_heads):
-        heads_backward(g_out, first, count, activations, gradients, buffers, heads, weights.values, values, g_weights)
-    layers_backward(
-        activations, gradients, buffers, layers[network.bottleneck + 1 :], weights.operands, g_weights, rows, wanted,
-        scratch,
-    )  # fmt: skip
-    if network.density_heads.shape[0] == 0:
-        buffer = layers[network.bottleneck, 0]
-        start, stride = TILE * buffers[buffer, 0], buffers[buffer, 1]
-        for i in range(count):
-            gradients[start + i * stride] += g_out[first + i, 3]
-    layers_backward(
-        activations, gradients, buffers, layers[: network.bottleneck + 1], weights.operands, g_weights, rows, wanted,
-        scratch,
-    )  # fmt: skip
+    heads_backward(
+        g_out, first, count, activations, gradients, buffers, network.heads, weights.values, values, g_weights
+    )
+    for i in range(network.layers.shape[0] - 1, -1, -1):
+        layer = layer_at(network.layers, i)
+        if i == network.bottleneck and not network.density_head:
+            start, stride = TILE * buffers[layer.out, 0], buffers[layer.out, 1]
+            for sample in range(count):
+                gradients[start + sample * stride] += g_out[first + sample, 3]
+        layer_backward(activations, gradients, buffers, layer, weights.operands, g_weights, rows, wanted, scratch)
 
 
 @part
@@ -249,7 +238,7 @@ def _backward_chunk(chunk, network, weights, g_out, scratch, g_inputs, g_feature
             begin = TILE * buffers[buffer, 0] + network.feature_column
             _take_columns(gradients[begin:], buffers[buffer, 1], first, count, g_features)
         if inputs_wanted:
-            read_buffer(activations, buffers, 0, padded_rows(count), values)
+            read_buffer(activations, buffers, runtime(0), padded_rows(count), values)
             _inputs_backward(g_inputs, first, count, width, values, gradients[TILE * start :])
 
 

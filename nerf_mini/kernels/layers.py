@@ -51,18 +51,18 @@ class Network(NamedTuple):
     """The tables of one architecture, int64.
 
     buffers (buffers, 2): offset and width, in columns of a tile's scratch. layers (layers, 8): see `Layer`, in order of
-    evaluation. Layer number `bottleneck` ends the density part, unless there is a density head; the features of the
-    sample's ray are copied behind its outputs, from column `feature_column` of its buffer on, and the layers after it
-    give the colour. density_heads and color_heads (heads, 5): see `Head`. Without a density head, the raw density is
-    column 0 of the bottleneck. Without a bottleneck, its number is that of all layers.
+    evaluation. The features of the sample's ray are copied behind the outputs of layer number `bottleneck`, from column
+    `feature_column` of its buffer on; without a bottleneck, its number is that of all layers. heads (heads, 5): see
+    `Head`. With `density_head`, the first one is the raw density, from a layer before the bottleneck; without, the raw
+    density is column 0 of the bottleneck.
     """
 
     buffers: np.ndarray
     layers: np.ndarray
     bottleneck: int
     feature_column: int
-    density_heads: np.ndarray
-    color_heads: np.ndarray
+    heads: np.ndarray
+    density_head: bool
 
 
 class Weights(NamedTuple):
@@ -203,15 +203,6 @@ def layer_forward(activations, buffers, layer, weights, rows, values, out, start
 
 
 @part
-def layers_forward(activations, buffers, layers, weights, rows, values):
-    for i in range(layers.shape[0]):
-        layer = layer_at(layers, i)
-        start = words(activations, TILE * buffers[layer.out, 0])
-        stride = words(activations, buffers[layer.out, 1])
-        layer_forward(activations, buffers, layer, weights, rows, values, activations, start, stride)
-
-
-@part
 def heads_forward(activations, buffers, heads, weights, first, count, values, out, shift):
     """Outputs of heads, into out[first + i, column - shift]."""
     for i_head in range(heads.shape[0]):
@@ -245,37 +236,35 @@ def heads_backward(g_out, first, count, activations, gradients, buffers, heads, 
 
 
 @part
-def layers_backward(activations, gradients, buffers, layers, transposed, g_weights, rows, wanted_columns, scratch):
-    """Adds to g_weights, and to the gradients of the layers' inputs in `gradients`.
+def layer_backward(activations, gradients, buffers, layer, transposed, g_weights, rows, wanted_columns, scratch):
+    """Adds to g_weights, and to the gradients of the layer's inputs in `gradients`.
 
     wanted_columns (buffers,) is how many columns of each buffer get a gradient. `scratch` (3, TILE * widest) holds
     words.
     """
     none, zero = g_weights.dtype.type(-np.inf), runtime(0)
-    for i in range(layers.shape[0] - 1, -1, -1):
-        layer = layer_at(layers, i)
-        start, stride, columns = TILE * buffers[layer.out, 0], buffers[layer.out, 1], layer.columns
-        g = gradients[start : start + rows * stride]
-        if layer.relu:
-            relu_backward(g, buffer_words(activations, buffers, layer.out, rows))
-        _add_rows(g_weights[layer.bias : layer.bias + columns], g, rows, stride)
-        left, right = left_of(g, scratch[0]), scratch[1]
-        fill_right(left, rows, stride, columns, right)
-        for which in range(2):
-            source, w = (layer.in1, layer.w1) if which == 0 else (layer.in2, layer.w2)
-            if source < 0:
-                continue
-            at, k = TILE * buffers[source, 0], buffers[source, 1]
-            x = transposed_left_of(buffer_words(activations, buffers, source, rows), rows, k, scratch[2])
+    start, stride, columns = TILE * buffers[layer.out, 0], buffers[layer.out, 1], layer.columns
+    g = gradients[start : start + rows * stride]
+    if layer.relu:
+        relu_backward(g, buffer_words(activations, buffers, layer.out, rows))
+    _add_rows(g_weights[layer.bias : layer.bias + columns], g, rows, stride)
+    left, right = left_of(g, scratch[0]), scratch[1]
+    fill_right(left, rows, stride, columns, right)
+    for which in range(2):
+        source, w = (layer.in1, layer.w1) if which == 0 else (layer.in2, layer.w2)
+        if source < 0:
+            continue
+        at, k = TILE * buffers[source, 0], buffers[source, 1]
+        x = transposed_left_of(buffer_words(activations, buffers, source, rows), rows, k, scratch[2])
+        matmul(
+            x, zero, runtime(1), k, right, zero, g_weights, w, columns, g_weights, w, columns,
+            k, columns, words(right, rows), none,
+        )  # fmt: skip
+        if wanted_columns[source] > 0:
             matmul(
-                x, zero, runtime(1), k, right, zero, g_weights, w, columns, g_weights, w, columns,
-                k, columns, words(right, rows), none,
+                left, zero, words(left, stride), runtime(1), transposed, words(transposed, w), gradients, at, k,
+                gradients, at, k, rows, wanted_columns[source], words(left, columns), none,
             )  # fmt: skip
-            if wanted_columns[source] > 0:
-                matmul(
-                    left, zero, words(left, stride), runtime(1), transposed, words(transposed, w), gradients, at, k,
-                    gradients, at, k, rows, wanted_columns[source], words(left, columns), none,
-                )  # fmt: skip
 
 
 # -- tiles and chunks --------------------------------------------------------------------------------------------------

@@ -97,8 +97,8 @@ class Plan:
         self._names = list(shape.parameter_shapes())
         self._widths: list[int] = []  # of the buffers
         self._layers: list[Layer] = []
-        self._density_heads: list[Head] = []
-        self._color_heads: list[Head] = []
+        self._heads: list[Head] = []
+        self._density_head = False
         self._blocks: list[Block] = []
         self._biases: list[Bias] = []
         self._bottleneck: tuple[int, int] | None = None  # number of the layer, first column of the ray's features
@@ -109,8 +109,8 @@ class Plan:
         self.widest = max(widths)
         buffers = np.array(list(zip(offsets, widths, strict=False)), np.int64)
         bottleneck, feature_column = self._bottleneck or (len(self._layers), 0)
-        heads = (np.array(heads, np.int64).reshape(-1, 5) for heads in (self._density_heads, self._color_heads))
-        self.network = Network(buffers, np.array(self._layers, np.int64), bottleneck, feature_column, *heads)
+        layers, heads = np.array(self._layers, np.int64), np.array(self._heads, np.int64)
+        self.network = Network(buffers, layers, bottleneck, feature_column, heads, self._density_head)
 
     # -- what a shape describes ----------------------------------------------------------------------------------------
 
@@ -142,12 +142,13 @@ class Plan:
         return self.layer(name, inputs, width, relu=False, features=features)
 
     def density_head(self, name: str, source: int) -> None:
-        """The raw density, where it is not column 0 of the bottleneck."""
-        self._density_heads.append(self._head(name, source, column=3, columns=1))
+        """The raw density, where it is not column 0 of the bottleneck; to be added before the colour's head."""
+        self._density_head = True
+        self._heads.append(self._head(name, source, column=3, columns=1))
 
     def color_head(self, name: str, source: int) -> None:
         """The raw colour."""
-        self._color_heads.append(self._head(name, source, column=0, columns=3))
+        self._heads.append(self._head(name, source, column=0, columns=3))
 
     def _head(self, name: str, source: int, column: int, columns: int) -> Head:
         number, rows = self._names.index(name), self._widths[source]
