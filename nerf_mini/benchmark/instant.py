@@ -13,7 +13,7 @@ from autodiff import vjp
 from nerf_mini.benchmark.parts import Part
 from nerf_mini.benchmark.workloads import Precision
 from nerf_mini.config import PRESETS
-from nerf_mini.fields import InstantField
+from nerf_mini.fields import HashGridField
 from nerf_mini.models import Instant, draw_batch
 from nerf_mini.models.instant import ROOM
 from nerf_mini.ops import activate, composite, hash_grid, mlp, spherical_harmonics
@@ -56,7 +56,7 @@ def stages(step: InstantStep) -> list[Part]:
     """The stages of a step with the arguments that they have there, in the order in which they run."""
     training = step.training
     method, parameters, rng = training.method, training.state.parameters, np.random.default_rng(0)
-    assert isinstance(method, Instant) and isinstance(method.field, InstantField)
+    assert isinstance(method, Instant) and isinstance(method.field, HashGridField)
     field, views = method.field, training.scene.splits["train"]
     rays = method.rays_of_step()
     batch = draw_batch(views, rays, "random", 1.0, rng)
@@ -94,7 +94,7 @@ def stages(step: InstantStep) -> list[Part]:
     table_bytes = 1e-9 * parameters["tables"].nbytes
     return [
         Part("occupancy update", "GB", 4e-9 * method.occupancy.resolution**3 / 256, lambda: method.occupancy.update(
-            field.density_at(parameters), WARM_UP, rng)),
+            field.density(parameters), WARM_UP, rng)),
         Part("batch of rays", "GB", 1e-9 * 48 * rays, lambda: draw_batch(views, rays, "random", 1.0, rng)),
         Part("marching", "GB", 4e-9 * len(marched.t), march),
         Part("what is visible", "GB", gathered, visible),

@@ -10,7 +10,7 @@ import numpy as np
 
 from autodiff import value_and_grad
 from nerf_mini.config import Config
-from nerf_mini.fields import InstantField
+from nerf_mini.fields import HashGridField
 from nerf_mini.geometry.cameras import Intrinsics
 from nerf_mini.models.base import Method
 from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse, composite, distortion, tracing
@@ -47,7 +47,7 @@ class CubeField(Protocol):
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters."""
 
-    def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
+    def density(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
         """Density alone as a function of points (samples, 3) -> (samples,); plain arrays, no derivative."""
 
     def __call__(
@@ -119,7 +119,7 @@ class OccupancySampled(Method):
         if step == 0:
             self.occupancy.forget_unseen(self.poses, self.intrinsics)
         self.step, self.budget = self._march_step(step), self._budget(step)
-        self.occupancy.update(self.field.density_at(parameters), step, rng)
+        self.occupancy.update(self.field.density(parameters), step, rng)
 
     def loss_and_gradient(
         self, parameters: Any, batch: RayBatch, rng: np.random.Generator
@@ -163,7 +163,7 @@ class OccupancySampled(Method):
         """The samples in front of what is opaque."""
         length, cube = step / self.cube.side, self.cube.array
         done, depth = np.minimum(marched.counts, 0), np.zeros(len(marched.counts))
-        alive, density_at = np.flatnonzero(marched.counts > 0), self.field.density_at(parameters)
+        alive, density_at = np.flatnonzero(marched.counts > 0), self.field.density(parameters)
         while len(alive):
             front = max(FRONT, FRONT_SAMPLES // len(alive))
             points = tracing.front_points(
@@ -177,7 +177,7 @@ class OccupancySampled(Method):
     def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
         """What rays (rays, 3) see, without jitter and without derivatives; faint samples have no colour."""
         rays, step, cube = len(origins), self._march_step(), self.cube.array
-        length, density_at = step / self.cube.side, self.field.density_at(parameters)
+        length, density_at = step / self.cube.side, self.field.density(parameters)
         near, far = np.full(rays, self.near, np.float64), np.full(rays, self.far, np.float64)
         progress, cutoffs = tracing.RayProgress.start(rays), tracing.Cutoffs(DEEPEST, FAINT, ALL_FAINT)
         color, alive = np.zeros((rays, 3), np.float32), np.arange(rays)
@@ -216,5 +216,5 @@ class Instant(OccupancySampled):
             finest=finest if settings.finest_resolution is None else settings.finest_resolution,
         )
         network = GridMLPShape(grid.width, settings.hidden_width, color_depth=settings.color_layers)
-        field = InstantField(grid, network, bfloat16=config.precision != "float32")
+        field = HashGridField(grid, network, bfloat16=config.precision != "float32")
         super().__init__(field, config, cube, near, far, poses, intrinsics)

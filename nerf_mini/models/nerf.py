@@ -109,8 +109,8 @@ class NeRF(Method):
         return render(self._scaled_field, parameters, origins, directions, samples, background, noise)
 
     def _scaled_field(self, parameters, points, directions, ray_index, noise):
-        """The field in the coordinates of its encoding, in which the scene fits into [-1, 1]^3."""
-        return self.field(parameters, points * self.scale, directions, ray_index, noise)
+        """The field, in whose unit cube the scene fits when scaled into [-1, 1]^3."""
+        return self.field(parameters, (points * self.scale + 1) / 2, directions, ray_index, noise)
 
     def loss_and_gradient(
         self, parameters: Any, batch: RayBatch, rng: np.random.Generator
@@ -177,16 +177,16 @@ class CubeMLP:
         """See `CubeField`."""
         return self.field.init(rng)
 
-    def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
+    def density(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
         """See `CubeField`."""
-        nowhere = np.zeros((1, 3), np.float32)
-        return lambda points: self(parameters, points, nowhere, np.zeros(len(points), np.int64))[0]
+        density = self.field.density(parameters)
+        return lambda points: density(points) * np.float32(self.side)
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
     ) -> tuple:
         """See `CubeField`."""
-        density, color = self.field(parameters, 2 * points - 1, directions, ray_index, noise)
+        density, color = self.field(parameters, points, directions, ray_index, noise)
         return density * np.float32(self.side), color
 
 

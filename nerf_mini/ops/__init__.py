@@ -3,7 +3,7 @@
 Nothing else imports `kernels`, the benchmark aside.
 """
 
-from nerf_mini.ops.activations import DensityActivation, activate, logistic, truncated_exp
+from nerf_mini.ops.activations import DensityActivation, activate, activate_density, logistic, truncated_exp
 from nerf_mini.ops.adam import adam_step
 from nerf_mini.ops.compiled import BFLOAT16, cache_folder, compiler_stamp
 from nerf_mini.ops.compositing import composite
@@ -51,6 +51,7 @@ __all__ = [
     "OperatorUse",
     "RayProgress",
     "activate",
+    "activate_density",
     "adam_step",
     "add_colors",
     "advance",

@@ -27,14 +27,15 @@ def logistic(x):
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
-def _reference(raw, *, density):
+def activate_density(raw, density: DensityActivation):
+    """Density from the raw one (n,), as `activate` has it, in plain NumPy."""
     if density == "relu":
-        sigma = np.maximum(raw[:, 3], 0.0)
-    elif density == "softplus":
-        sigma = np.logaddexp(raw[:, 3] - kernels.SHIFT, 0.0)
-    else:
-        sigma = truncated_exp(raw[:, 3])
-    return sigma, logistic(raw[:, :3])
+        return np.maximum(raw, 0.0)
+    return np.logaddexp(raw - kernels.SHIFT, 0.0) if density == "softplus" else truncated_exp(raw)
+
+
+def _reference(raw, *, density):
+    return activate_density(raw[:, 3], density), logistic(raw[:, :3])
 
 
 def _forward(raw, *, density):

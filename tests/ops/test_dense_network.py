@@ -338,16 +338,17 @@ def test_density_and_colour_are_activated_as_documented(rng):
     """relu(raw + noise) or log(1 + exp(raw + noise - 1)); colours by the logistic function, without overflow."""
     points, _, ray = random_inputs(rng, 30, 3)
     directions = np.eye(3)
+    cube = (points + 1) / 2
     features = MLPField(SKIPPED).ray_features(directions)
     noise = rng.standard_normal(30)
     parameters = random_parameters(SKIPPED, rng)
     parameters["color"]["bias"][:] = [800, -800, 0]
     raw = mlp(points, features, ray, parameters, SKIPPED)
-    density, color = MLPField(SKIPPED, "relu")(parameters, points, directions, ray, noise)
-    np.testing.assert_array_equal(density, np.maximum(raw[:, 3] + noise, 0))
+    density, color = MLPField(SKIPPED, "relu")(parameters, cube, directions, ray, noise)
+    np.testing.assert_allclose(density, np.maximum(raw[:, 3] + noise, 0), atol=1e-12)
     np.testing.assert_allclose(color[:, 2], 1 / (1 + np.exp(-raw[:, 2])), rtol=1e-12)
     np.testing.assert_allclose(color[:, :2], np.tile([1.0, 0.0], (30, 1)), atol=1e-37)
-    density, _ = MLPField(SKIPPED, "softplus")(parameters, points, directions, ray, noise)
+    density, _ = MLPField(SKIPPED, "softplus")(parameters, cube, directions, ray, noise)
     np.testing.assert_allclose(density, np.log1p(np.exp(raw[:, 3] + noise - 1)), rtol=1e-12)
     with pytest.raises(ValueError, match="gelu"):
         MLPField(SKIPPED, "gelu")

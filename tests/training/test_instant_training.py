@@ -13,10 +13,10 @@ from autodiff import check_grads, value_and_grad
 from nerf_mini.cli.program import main, parse_train
 from nerf_mini.config import PRESETS, NetworkConfig, SamplingConfig
 from nerf_mini.errors import UserError
-from nerf_mini.fields import InstantField
+from nerf_mini.fields import HashGridField
 from nerf_mini.geometry.cameras import image_rays
 from nerf_mini.models import OccupancyNeRF, draw_batch
-from nerf_mini.ops import BFLOAT16, GridShape, InstantShape, truncated_exp
+from nerf_mini.ops import BFLOAT16, GridMLPShape, GridShape, truncated_exp
 from nerf_mini.rendering.images import render_image
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.runs.checkpoint import checkpoint_files
@@ -143,7 +143,7 @@ def test_truncated_exp_neither_overflows_nor_loses_its_gradient():
 
 
 def test_the_field_has_derivatives_of_second_order():
-    field = InstantField(GridShape(2, 2, 5, 2, 3), InstantShape(encoding=4, width=6, geometry=3, color_depth=1))
+    field = HashGridField(GridShape(2, 2, 5, 2, 3), GridMLPShape(inputs=4, width=6, bottleneck=3, color_depth=1))
     rng = np.random.default_rng(0)
     parameters = field.init(rng, np.float64)
     parameters["tables"] = rng.standard_normal(parameters["tables"].shape)
@@ -308,7 +308,7 @@ def test_thin_haze_keeps_its_colour(seen):
     method, _, origins, directions = seen
 
     class Haze:
-        def density_at(self, parameters):
+        def density(self, parameters):
             return lambda points: np.full(len(points), 1e-4 * method.cube.side / method._march_step(), np.float32)
 
         def __call__(self, parameters, points, directions, ray_index, noise=None):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nerf_mini.fields.mlp import with_noise
+from nerf_mini.fields.base import Density, glorot_layers, with_noise
 from nerf_mini.ops import (
     GridMLPShape,
     GridShape,
@@ -23,51 +22,52 @@ from nerf_mini.ops import (
     truncated_exp,
 )
 
-TABLE_BOUND = 1e-4  # of the features to begin with
+TABLE_BOUND = 1e-4  # of the initial features
 
 
 @dataclass(frozen=True)
-class InstantField:
-    """Density and colour of points in the unit cube: density = exp(raw), colour = logistic(raw)."""
+class HashGridField:
+    """Density and colour of points in the unit cube: density = exp(raw) / unit_length, colour = logistic(raw).
+
+    `unit_length` is the side of the unit cube in scene units, so that exp(raw) is the optical depth of a side: the same
+    initial fog in a scene of any size.
+    """
 
     grid: GridShape
     network: GridMLPShape
     bfloat16: bool = False  # see `ops.mlp`
+    unit_length: float = 1.0
 
     @property
     def bytes_per_sample(self) -> int:
-        """What training keeps of a sample between the forward and the backward pass."""
+        """See `Field`."""
         return mlp_bytes(self.network, self.bfloat16)
 
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
-        """The operators of a training step, for the warm-up; points and directions are not learnt."""
+        """See `Field`."""
         network = OperatorUse("grid_mlp", {"bfloat16": self.bfloat16}, constants=(1,))
         return network, OperatorUse("hash_grid", constants=(0,)), OperatorUse("activate")
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
-        """Parameters: features near zero, weights uniform as Glorot and Bengio (2010), biases zero."""
+        """See `Field`; features are near zero."""
         tables = rng.uniform(-TABLE_BOUND, TABLE_BOUND, (self.grid.entries, self.grid.features)).astype(dtype)
-        network = {}
-        for name, (inputs, outputs) in mlp_parameter_shapes(self.network).items():
-            bound = np.sqrt(6 / (inputs + outputs))
-            weight = rng.uniform(-bound, bound, (inputs, outputs)).astype(dtype)
-            network[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
-        return {"tables": tables, "network": network}
+        return {"tables": tables, "network": glorot_layers(mlp_parameter_shapes(self.network), rng, dtype)}
 
-    def density_at(self, parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
-        """Density alone as a function of points (samples, 3) of the unit cube -> (samples,); no derivative."""
+    def density(self, parameters: Any) -> Density:
+        """See `Field`."""
         tables, raw = parameters["tables"], mlp_density(parameters["network"], self.network, self.bfloat16)
-        return lambda points: truncated_exp(raw(hash_grid(points, tables, self.grid)))
+        return lambda points: self._per_scene_unit(truncated_exp(raw(hash_grid(points, tables, self.grid))))
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
-    ) -> tuple:
-        """points (samples, 3), directions (rays, 3), ray_index (samples,) -> density (samples,), color (samples, 3).
-
-        `noise` (samples,) is added to the raw density.
-        """
+    ) -> tuple[Any, Any]:
+        """See `Field`."""
         encoding = hash_grid(points, parameters["tables"], self.grid)  # (samples, levels * features)
         harmonics = spherical_harmonics(directions)  # (rays, 16)
         raw = mlp(encoding, harmonics, ray_index, parameters["network"], self.network, self.bfloat16)  # (samples, 4)
-        return activate(with_noise(raw, noise), "exp")
+        density, color = activate(with_noise(raw, noise), "exp")
+        return self._per_scene_unit(density), color
+
+    def _per_scene_unit(self, density: Any) -> Any:
+        return density if self.unit_length == 1 else density * density.dtype.type(1 / self.unit_length)
