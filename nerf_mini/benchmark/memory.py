@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nerf_mini.benchmark.workloads import WORKLOADS, OwnStep
+from nerf_mini.runtime import prepare
 
 
 def peak_rss_mb() -> float | None:
@@ -45,6 +46,7 @@ def main(name: str, implementation: str, precision: str) -> None:
 
         step = TorchStep(workload, precision)
     else:
+        prepare()
         step = OwnStep(workload, "bfloat16" if precision == "bfloat16" else "float32")
     for _ in range(3):
         step()
