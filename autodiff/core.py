@@ -406,7 +406,7 @@ def match_tangent(tangent: Any, out: Any) -> Any:
 
 def _cast(t: Any, value: Any) -> Any:
     dtype, before = dtype_of(value), dtype_of(t)
-    if before == dtype:
+    if before == dtype and hasattr(t, "dtype"):  # a Python number lacks what the rules use: shape, indexing
         return t
     if before.kind == "c" and dtype.kind != "c":
         raise DerivativeError("a tangent or cotangent is complex; only real values are differentiated")

@@ -2,7 +2,7 @@
 
 import sys
 
-from nerf_mini.cli.program import main
+from nerf_mini.cli.program import entry_point
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry_point())

@@ -61,7 +61,7 @@ def warm_up(uses: Sequence[OperatorUse]) -> None:
 
     Numba compiles one function after the other. Unless this has been done before, a second process compiles the
     backward kernels, by calling them on the operators' examples, while this one does the same with the forward kernels;
-    a training then finds both in the cache.
+    training then finds both in the cache.
     """
     prepare()
     marker = _marker(uses)

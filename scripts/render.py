@@ -1,6 +1,9 @@
-"""The same as `nerf-mini render`."""
+"""The same as `nerf-mini render`, without installation."""
 
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from nerf_mini.cli.program import main
 

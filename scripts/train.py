@@ -1,6 +1,9 @@
-"""The same as `nerf-mini train`."""
+"""The same as `nerf-mini train`, without installation."""
 
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from nerf_mini.cli.program import main
 

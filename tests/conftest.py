@@ -3,7 +3,6 @@
 At least two threads, even on one core: what must not depend on the number of threads can be tried anywhere.
 """
 
-import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -15,34 +14,19 @@ import numba  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-from nerf_mini.config import (  # noqa: E402
-    Config,
-    InstantConfig,
-    NetworkConfig,
-    OccupancyConfig,
-    OptimiserConfig,
-    SamplingConfig,
-    TrainingConfig,
-)  # fmt: skip
+from nerf_mini.config import Config, from_preset, with_settings  # noqa: E402
 from nerf_mini.scenes.synthetic import make_scene  # noqa: E402
 
-TINY = Config(
-    network=NetworkConfig(depth=2, width=16, position_frequencies=3, direction_frequencies=1),
-    sampling=SamplingConfig(coarse_samples=8, fine_samples=8),
-    optimiser=OptimiserConfig(learning_rate=1e-2, final_rate=1e-3, decay_steps=200),
-    training=TrainingConfig(
-        rays=128, crop_steps=5, max_steps=20, log_every=2, checkpoint_every=8, validate_every=10
-    ),
+TINY = from_preset(
+    "small", depth=2, width=16, position_frequencies=3, direction_frequencies=1, coarse_samples=8, fine_samples=8,
+    rays=128, learning_rate=1e-2, final_rate=1e-3, decay_steps=200,
+    crop_steps=5, max_steps=20, log_every=2, checkpoint_every=8, validate_every=10,
 )  # fmt: skip
 
-TINY_INSTANT = Config(
-    method="instant",
-    instant=InstantConfig(
-        levels=4, log2_entries=10, base_resolution=4, finest_resolution=32, hidden_width=32, color_layers=1,
-    ),
-    occupancy=OccupancyConfig(samples_per_step=2048, march_steps=128, occupancy_resolution=16),
-    optimiser=OptimiserConfig(learning_rate=1e-2, final_rate=1e-3, decay_steps=200, epsilon=1e-15),
-    training=TrainingConfig(crop_steps=0, max_steps=30, log_every=2, checkpoint_every=8, validate_every=10),
+TINY_INSTANT = from_preset(
+    "default", levels=4, log2_entries=10, base_resolution=4, finest_resolution=32, hidden_width=32, color_layers=1,
+    samples_per_step=2048, march_steps=128, occupancy_resolution=16, decay_steps=200,
+    max_steps=30, log_every=2, checkpoint_every=8, validate_every=10,
 )  # fmt: skip
 
 # The same as options of `nerf-mini train`.
@@ -61,17 +45,7 @@ def tiny_config():
     """A function that returns a tiny configuration; keywords replace settings by name, in whatever section they are."""
 
     def make(**settings) -> Config:
-        sections = {}
-        for section in dataclasses.fields(Config):
-            value = getattr(TINY, section.name)
-            if dataclasses.is_dataclass(value):
-                names = {f.name for f in dataclasses.fields(value)}
-                value = dataclasses.replace(value, **{k: settings.pop(k) for k in list(settings) if k in names})
-            elif section.name in settings:
-                value = settings.pop(section.name)
-            sections[section.name] = value
-        assert not settings, f"no such settings: {settings}"
-        return Config(**sections)
+        return with_settings(TINY, **settings)
 
     return make
 
@@ -95,9 +69,9 @@ def own_blobs(blobs, tmp_path) -> Path:
 
 
 def trained_run(path: Path, scene: Path, config: Config) -> Path:
-    from nerf_mini.training.loop import start, train
+    from nerf_mini.runs.session import start
 
-    train(start(scene, path, config))
+    start(scene, path, config).train()
     return path
 
 
@@ -131,20 +105,3 @@ def one_thread():
 def tiny() -> Config:
     """A tiny instant method."""
     return TINY_INSTANT
-
-
-@pytest.fixture
-def painted(blobs):
-    """A function that starts a training of the scene with its training pictures replaced."""
-    from nerf_mini.training.loop import start
-
-    def make(path, config, images=None, views=None):
-        training = start(blobs, path, config)
-        split = training.scene.splits["train"]
-        keep = slice(views)
-        new = np.array(split.images[keep]) if images is None else np.broadcast_to(images, split.images[keep].shape)
-        split = dataclasses.replace(split, images=np.array(new), poses=split.poses[keep], names=split.names[keep])
-        training.scene = dataclasses.replace(training.scene, splits={**training.scene.splits, "train": split})
-        return training
-
-    return make

@@ -10,9 +10,10 @@ from numba import get_num_threads, njit, prange, set_num_threads
 
 from autodiff import vjp
 from nerf_mini.benchmark.timing import interleaved, once
-from nerf_mini.benchmark.workloads import FAR, NEAR, OwnStep, Precision, Workload, multiplications, network_shape
-from nerf_mini.geometry.cameras import Intrinsics, look_at
-from nerf_mini.kernels.matmul import matmul
+from nerf_mini.benchmark.workloads import FAR, NEAR, OwnStep, Precision, Workload, field_of, multiplications
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import look_at
+from nerf_mini.kernels.matmul import panel_matmul
 from nerf_mini.ops import activate, composite, encode, mlp, mlp_parameter_shapes, sample_histogram
 from nerf_mini.rendering.images import render_image
 from nerf_mini.samplers import fine_samples, pack, stratified_samples
@@ -35,7 +36,9 @@ def _products(a, b, c, rows, columns, depth, repeats):
     for part in prange(a.shape[0]):
         floor = c.dtype.type(-np.inf)
         for _ in range(repeats):
-            matmul(a[part], 0, depth, 1, b, 0, c[part], 0, columns, c[part], 0, columns, rows, columns, depth, floor)
+            panel_matmul(
+                a[part], 0, depth, 1, b, 0, c[part], 0, columns, c[part], 0, columns, rows, columns, depth, floor
+            )
 
 
 def arithmetic_ceiling(precision: Precision) -> float:
@@ -70,12 +73,13 @@ def parts_of(workload: Workload, precision: Precision) -> list[Part]:
     config, rng = step.config, np.random.default_rng(0)
     samples = workload.rays * (workload.coarse_samples + workload.fine_samples)
     flops = 2e-9 * samples * multiplications(config)
-    shape = network_shape(config)
-    t = stratified_samples(NEAR, FAR, workload.rays, workload.coarse_samples + workload.fine_samples, rng)
-    packed = pack(t, FAR)
-    points = packed.points(step.batch.origins, step.batch.directions)
-    parameters = step.parameters["fine"]
-    features = step.method.field.ray_features(step.batch.directions)
+    shape = field_of(config).shape
+    rays = step.batch.rays(step.cameras)
+    t = stratified_samples(rays.near, rays.far, workload.coarse_samples + workload.fine_samples, rng)
+    packed = pack(t, rays.far)
+    points = packed.points(rays)
+    parameters = step.parameters["field"]["fine"]
+    features = field_of(step.config).ray_features(rays.directions)
     _, network_pullback = vjp(lambda p: mlp(points, features, packed.ray_index, p, shape, bfloat16), parameters)
     g_raw = rng.standard_normal((samples, 4), np.float32)
 
@@ -103,14 +107,13 @@ def parts_of(workload: Workload, precision: Precision) -> list[Part]:
         Part("compositing forward", "GB", 8 * sample_bytes, lambda: composite(
             density, color, packed.t, packed.delta, packed.starts, packed.counts)),
         Part("compositing backward", "GB", 13 * sample_bytes, lambda: composite_pullback(outputs)),
-        Part("sample positions", "GB", 4 * sample_bytes, lambda: packed.points(
-            step.batch.origins, step.batch.directions)),
+        Part("sample positions", "GB", 4 * sample_bytes, lambda: packed.points(rays)),
         Part("inverse CDF", "GB", 4e-9 * (2 * weights.size + 2 * u.size), lambda: sample_histogram(
             coarse_t, weights[:, 1:], u)),
         Part("fine samples, merged", "GB", 4e-9 * (2 * weights.size + 3 * u.size), lambda: fine_samples(
             coarse_t, weights, workload.fine_samples, rng)),
         Part("Adam, both networks", "GB", 2 * 7 * 4e-9 * size, lambda: adam_update(
-            config.optimiser, step.parameters, gradient, state)),
+            config.optimiser, step.groups, step.parameters, gradient, state, 0.0)),
     ]  # fmt: skip
 
 
@@ -129,11 +132,11 @@ def thread_scaling(workload: Workload, precision: Precision) -> dict[int, float]
 def render_seconds(workload: Workload, precision: Precision, size: int = 200) -> float:
     """Seconds for one view of size x size pixels with the workload's networks."""
     step = OwnStep(workload, precision)
-    intrinsics = Intrinsics.from_field_of_view(size, size, 0.69)
     pose = look_at((0.0, -4.0, 1.0), (0.0, 0.0, 0.0))
+    camera = Cameras.from_field_of_view(pose, size, size, 0.69, NEAR, FAR)
 
     def render():
-        return render_image(step.method, step.parameters, intrinsics, pose, "white")
+        return render_image(step.model, step.parameters["field"], camera, np.ones(3))
 
     render()
     return once(render)

@@ -81,7 +81,7 @@ def _steps(workload: Workload, peer: str | None, rounds: int, say: Say) -> list[
         records.append(record)
         own = {p: seconds[f"nerf-mini/{p}"] for p in PRECISIONS}
         ratios = [f"{seconds[name] / own[p]:.2f} ({p})" for p in PRECISIONS] if implementation != "nerf-mini" else []
-        ratio = f"  nerf-mini is so many times as fast: {', '.join(ratios)}" if ratios else ""
+        ratio = f"  speed-up of nerf-mini over it: {', '.join(ratios)}" if ratios else ""
         say(
             f"{workload.name:<12} {implementation:<10}{precision:<9} {1e3 * seconds[name]:8.1f} ms/step"
             f" {record['rays_per_second']:8.0f} rays/s {record['gflops']:6.0f} GFLOP/s"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.benchmark.workloads import FAR, NEAR, Workload, network_shape, random_batch
+from nerf_mini.benchmark.workloads import FAR, NEAR, Workload, field_of, random_rays
 from nerf_mini.errors import UserError
 
 
@@ -65,13 +65,14 @@ class TorchStep:
         torch.set_num_threads(threads or os.cpu_count() or 1)
         torch.manual_seed(0)
         self.workload, self.precision = workload, precision
-        self.shape = network_shape(workload.config())
+        self.shape = field_of(workload.config()).shape
         self.coarse, self.fine = (make_network(torch, self.shape) for _ in range(2))
         parameters = [*self.coarse.parameters(), *self.fine.parameters()]
         self.optimiser = torch.optim.Adam(parameters, lr=5e-4, eps=1e-7)
-        batch = random_batch(workload.rays)
+        cameras, batch = random_rays(workload.rays)
+        rays = batch.rays(cameras)
         self.origins, self.directions, self.target = (
-            torch.from_numpy(np.array(array)) for array in (batch.origins, batch.directions, batch.target)
+            torch.from_numpy(np.array(array)) for array in (rays.origins, rays.directions, batch.target)
         )
 
     def _render(self, network: Any, t: Any) -> tuple[Any, Any]:

@@ -7,10 +7,16 @@ from typing import Literal
 
 import numpy as np
 
-from nerf_mini.config import PRESETS, Config, SamplingConfig
-from nerf_mini.models import NeRF, RayBatch
-from nerf_mini.ops import BFLOAT16, MLPShape, mlp_parameter_shapes
-from nerf_mini.training.optimiser import adam_init, adam_update
+from nerf_mini.config import Config, NerfConfig, from_preset
+from nerf_mini.fields import MLPField
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import look_at
+from nerf_mini.models import make_model
+from nerf_mini.models.common import mlp_field
+from nerf_mini.ops import BFLOAT16, mlp_parameter_shapes
+from nerf_mini.scenes import PixelBatch
+from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
+from nerf_mini.training.step import Batch, loss_and_gradient
 
 NEAR, FAR = 2.0, 6.0
 Precision = Literal["float32", "bfloat16"]
@@ -31,13 +37,10 @@ class Workload:
 
     def config(self) -> Config:
         """The method's configuration; encodings of 10 and 4 octaves with the identity, as in the paper's code."""
-        paper = PRESETS["paper"]
-        return replace(
-            paper,
-            network=replace(paper.network, depth=self.depth, width=self.width, skip=self.skip),
-            sampling=SamplingConfig(coarse_samples=self.coarse_samples, fine_samples=self.fine_samples),
-            training=replace(paper.training, rays=self.rays),
-        )
+        return from_preset(
+            "paper", depth=self.depth, width=self.width, skip=self.skip, coarse_samples=self.coarse_samples,
+            fine_samples=self.fine_samples, rays=self.rays,
+        )  # fmt: skip
 
     @property
     def samples(self) -> int:
@@ -57,25 +60,26 @@ WORKLOADS = (
 )
 
 
-def network_shape(config: Config) -> MLPShape:
-    """The shape of both networks of a configuration."""
-    return NeRF(config, NEAR, FAR).field.shape
+def field_of(config: Config) -> MLPField:
+    """The network of a configuration; coarse and fine have the same shape."""
+    assert isinstance(config.model, NerfConfig)
+    return mlp_field(config.model.network, config.precision)
 
 
 def multiplications(config: Config) -> int:
     """Multiply-adds of the network for one sample, forward."""
-    return sum(inputs * outputs for inputs, outputs in mlp_parameter_shapes(network_shape(config)).values())
+    return sum(inputs * outputs for inputs, outputs in mlp_parameter_shapes(field_of(config).shape).values())
 
 
-def random_batch(rays: int, seed: int = 0) -> RayBatch:
-    """Rays from the sphere of radius 4 towards the origin, with random target colours."""
+def random_rays(rays: int, seed: int = 0) -> tuple[Cameras, Batch]:
+    """Rays from the sphere of radius 4 towards the origin, each of a camera with one pixel, with random targets."""
     rng = np.random.default_rng(seed)
-    origins = rng.standard_normal((rays, 3))
-    origins *= 4 / np.linalg.norm(origins, axis=1, keepdims=True)
-    directions = 0.5 * rng.standard_normal((rays, 3)) - origins
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    colors = rng.random((rays, 3), np.float32)
-    return RayBatch(origins.astype(np.float32), directions.astype(np.float32), colors, np.ones((rays, 3), np.float32))
+    places = rng.standard_normal((rays, 3))
+    places *= 4 / np.linalg.norm(places, axis=1, keepdims=True)
+    poses = np.stack([look_at(place, 0.5 * rng.standard_normal(3)) for place in places])
+    cameras = Cameras.make(poses, (1, 1), 1.0, near=NEAR, far=FAR)
+    none, values = np.zeros(rays, np.int64), rng.integers(0, 256, (rays, 3), np.uint8)
+    return cameras, Batch(PixelBatch(np.arange(rays), none, none, values), np.ones((rays, 3), np.float32))
 
 
 class OwnStep:
@@ -83,13 +87,16 @@ class OwnStep:
 
     def __init__(self, workload: Workload, precision: Precision = "float32"):
         self.config = replace(workload.config(), precision=precision)
-        self.method = NeRF(self.config, NEAR, FAR)
+        self.cameras, self.batch = random_rays(workload.rays)
+        self.model = make_model(self.config, self.cameras)
         self.rng = np.random.default_rng(0)
-        self.parameters = self.method.init(self.rng)
+        self.parameters = {"field": self.model.init(self.rng)}
         self.state = adam_init(self.parameters)
-        self.batch = random_batch(workload.rays)
+        optimiser = self.config.optimiser
+        self.groups = [ParameterGroup((), Schedule(optimiser.learning_rate, optimiser.final_rate))]
 
     def __call__(self) -> float:
-        metrics, gradient = self.method.loss_and_gradient(self.parameters, self.batch, self.rng)
-        adam_update(self.config.optimiser, self.parameters, gradient, self.state)
-        return metrics["loss"]
+        losses = self.config.losses
+        found = loss_and_gradient(self.model, self.parameters, self.cameras, self.batch, losses, self.rng)
+        adam_update(self.config.optimiser, self.groups, self.parameters, found.gradient, self.state, 0.0)
+        return found.terms.total

@@ -10,6 +10,7 @@ import numpy as np
 from nerf_mini.ops import OperatorUse
 
 Density = Callable[[np.ndarray], np.ndarray]
+"""Density per scene unit (n,) at points (n, 3) float32 of the unit cube; plain arrays, no derivative."""
 
 
 class Field(Protocol):

@@ -13,13 +13,13 @@ from nerf_mini.ops import (
     GridShape,
     OperatorUse,
     activate,
+    exp_density,
     hash_grid,
     mlp,
     mlp_bytes,
     mlp_density,
     mlp_parameter_shapes,
     spherical_harmonics,
-    truncated_exp,
 )
 
 TABLE_BOUND = 1e-4  # of the initial features
@@ -57,7 +57,7 @@ class HashGridField:
     def density(self, parameters: Any) -> Density:
         """See `Field`."""
         tables, raw = parameters["tables"], mlp_density(parameters["network"], self.network, self.bfloat16)
-        return lambda points: self._per_scene_unit(truncated_exp(raw(hash_grid(points, tables, self.grid))))
+        return lambda points: exp_density(raw(hash_grid(points, tables, self.grid)), 1 / self.unit_length)
 
     def __call__(
         self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None

@@ -14,11 +14,11 @@ from nerf_mini.ops import (
     OperatorUse,
     activate,
     activate_density,
-    encode,
     mlp,
     mlp_bytes,
     mlp_density,
     mlp_parameter_shapes,
+    positional_encoding,
 )
 
 
@@ -45,7 +45,7 @@ class MLPField:
     def operators(self) -> tuple[OperatorUse, ...]:
         """See `Field`."""
         network = OperatorUse("mlp", {"bfloat16": self.bfloat16}, constants=(0, 1))
-        return network, OperatorUse("encode", constants=(0,)), OperatorUse("activate")
+        return network, OperatorUse("activate")
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
         """See `Field`."""
@@ -70,4 +70,6 @@ class MLPField:
         if shape.ray_features == 0:
             return np.zeros((len(directions), 0), directions.dtype)
         frequencies = shape.direction_frequencies or 0
-        return encode(directions, frequencies, identity=shape.identity, factor_pi=shape.factor_pi)
+        return positional_encoding(
+            directions, frequencies=frequencies, identity=shape.identity, factor_pi=shape.factor_pi
+        )

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from nerf_mini.geometry.lenses import LENSES
-from nerf_mini.geometry.poses import look_at  # noqa: F401 (until its users say where they find it)
 from nerf_mini.geometry.rays import Rays
 
 _OPENCV_AXES = np.array([1.0, -1.0, -1.0])  # and back: x right, y down, z forward
+_GRID = 17  # places along each side of an image
 LENS_PARAMETERS = max(len(lens.parameters) for lens in LENSES.values())
 
 
@@ -78,7 +78,7 @@ class Cameras:
         if poses.shape != (views, 4, 4):
             raise ValueError(f"poses must be (views, 4, 4), not {poses.shape}")
         size = np.broadcast_to(np.asarray(size, np.int64), (views, 2)).copy()
-        given = np.asarray(lens_parameters, np.float64)
+        given = np.atleast_1d(np.asarray(lens_parameters, np.float64))
         parameters = np.zeros((views, LENS_PARAMETERS))
         if given.shape[-1] > LENS_PARAMETERS:
             raise ValueError(f"no lens has {given.shape[-1]} parameters; the most is {LENS_PARAMETERS}")
@@ -87,6 +87,12 @@ class Cameras:
         unknown = sorted(set(names.tolist()) - set(LENSES))
         if unknown:
             raise ValueError(f"there is no lens {unknown[0]!r}; the lenses are {', '.join(LENSES)}")
+        used = [LENSES[name] for name in set(names.tolist())]
+        most = max(used, key=lambda lens: len(lens.parameters), default=None)
+        if most is not None and parameters[:, len(most.parameters) :].any():
+            raise ValueError(
+                f"lens {most.name!r} takes {len(most.parameters)} parameters, but {given.shape[-1]} are given"
+            )
         return cls(
             poses,
             np.broadcast_to(np.asarray(focal, np.float64), (views, 2)).copy(),
@@ -142,11 +148,11 @@ class Cameras:
         ((column + 1/2 - cx) / fx, -(row + 1/2 - cy) / fy, -1) of its camera.
 
         Args:
-            view, column, row: (rays,) whole numbers; fractions of columns and rows are allowed (column 0.25 is a
-                quarter pixel right of the centre of column 0).
+            view, column, row: (rays,) whole numbers, or one view for all; fractions of columns and rows are allowed
+                (column 0.25 is a quarter pixel right of the centre of column 0).
             dtype: of origins and directions; the arithmetic is float64 whatever it is.
         """
-        view = np.asarray(view, np.int64)
+        view = np.broadcast_to(np.asarray(view, np.int64), np.shape(column))
         pose, center, focal = (np.take(a, view, axis=0) for a in (self.poses, self.center, self.focal))
         x = (np.asarray(column, np.float64) + 0.5 - center[:, 0]) / focal[:, 0]
         y = (np.asarray(row, np.float64) + 0.5 - center[:, 1]) / focal[:, 1]
@@ -159,7 +165,25 @@ class Cameras:
         """The rays of a whole image, row after row."""
         width, height = self.size[view].tolist()
         row, column = np.divmod(np.arange(width * height), width)
-        return self.rays(np.full(width * height, view), column, row, dtype)
+        return self.rays(view, column, row, dtype)
+
+    def frustums(self) -> np.ndarray:
+        """What each camera sees, by the planes of its four sides: (V, 4), least and largest x / z, least and largest
+        y / z in OpenCV's axes.
+
+        Taken from places all over the undistorted image; unbounded where it looks sideways or nowhere.
+        """
+        grid = np.linspace(0.0, 1.0, _GRID)
+        places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)  # as shares of width and height
+        plane = (places * self.size[:, None] - self.center[:, None]) / self.focal[:, None]  # (V, places, 2)
+        view = np.repeat(np.arange(len(self)), len(places))
+        direction = self._through_lens("unproject", plane.reshape(-1, 2), view).reshape(*plane.shape[:2], 3)
+        ahead = direction[..., 2:] > 1e-3
+        tangent = direction[..., :2] / np.where(ahead, direction[..., 2:], 1.0)
+        seen = np.where(ahead & np.isfinite(tangent), tangent, np.inf)  # (V, places, 2)
+        whole = np.all(np.isfinite(seen), axis=(1, 2), keepdims=True)[:, 0]
+        low, high = np.where(whole, seen.min(axis=1), -np.inf), np.where(whole, seen.max(axis=1), np.inf)
+        return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], axis=-1)
 
     def project(self, points: Any, view: ArrayLike) -> Any:
         """Image coordinates (x, y) in pixels of scene points, seen by a camera each: (n, 3), (n,) -> (n, 2).
@@ -184,99 +208,3 @@ class Cameras:
             mapped = getattr(lens, way)(values, parameters)
             result = mapped if result is None else np.where((self.lens[view] == name)[:, None], mapped, result)
         return result
-
-
-# -- one pinhole camera: until its users have moved -----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """What a camera does inside: image size, focal lengths and principal point, all in pixels."""
-
-    width: int
-    height: int
-    focal_x: float
-    focal_y: float
-    center_x: float
-    center_y: float
-
-    @classmethod
-    def from_field_of_view(cls, width: int, height: int, camera_angle_x: float) -> Intrinsics:
-        """Square pixels and a centred principal point from the horizontal field of view in radians.
-
-        focal = (width / 2) / tan(camera_angle_x / 2), the convention of Blender's data sets.
-        """
-        focal = 0.5 * width / math.tan(0.5 * camera_angle_x)
-        return cls(width, height, focal, focal, 0.5 * width, 0.5 * height)
-
-    def scaled(self, factor: float) -> Intrinsics:
-        """The same camera with an image `factor` times as large; the field of view stays what it was.
-
-        The new size is rounded to whole pixels, and every other quantity follows the size really obtained on its
-        axis: a render and a downscaled photograph of that size therefore show the same thing.
-
-        Raises ValueError where the factor leaves less than one pixel.
-        """
-        width, height = round(self.width * factor), round(self.height * factor)
-        if width < 1 or height < 1:
-            raise ValueError(f"scaling {self.width}x{self.height} pixels by {factor} leaves no pixel")
-        scale_x, scale_y = width / self.width, height / self.height
-        return Intrinsics(
-            width=width,
-            height=height,
-            focal_x=self.focal_x * scale_x,
-            focal_y=self.focal_y * scale_y,
-            center_x=self.center_x * scale_x,
-            center_y=self.center_y * scale_y,
-        )
-
-
-def camera_rays(
-    intrinsics: Intrinsics, pose: np.ndarray, columns: ArrayLike, rows: ArrayLike, dtype: DTypeLike = np.float32
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rays through the centres of pixels, in world coordinates.
-
-    Pixel (column, row) lies in the direction
-    ((column + 1/2 - center_x) / focal_x, -(row + 1/2 - center_y) / focal_y, -1) of its camera.
-
-    Args:
-        pose: (4, 4), or a batch (..., 4, 4) whose leading axes broadcast with `columns` and `rows`, so that a batch of
-            rays from many views is one call.
-        columns, rows: pixel indices, any shape; fractions are allowed (column 0.25 is a quarter pixel right of the
-            centre of column 0).
-        dtype: of the result; the arithmetic is float64 whatever it is.
-
-    Returns:
-        origins (..., 3) and unit directions (..., 3), new contiguous arrays.
-    """
-    pose = np.asarray(pose, np.float64)
-    x = (np.asarray(columns, np.float64) + (0.5 - intrinsics.center_x)) / intrinsics.focal_x
-    y = (intrinsics.center_y - 0.5 - np.asarray(rows, np.float64)) / intrinsics.focal_y
-    inverse_length = 1.0 / np.sqrt(x * x + y * y + 1.0)
-    directions = pose[..., :3, 0] * x[..., None] + pose[..., :3, 1] * y[..., None] - pose[..., :3, 2]  # (..., 3)
-    directions *= inverse_length[..., None]
-    origins = np.broadcast_to(pose[..., :3, 3], directions.shape)
-    return origins.astype(dtype, order="C"), directions.astype(dtype, order="C", copy=False)
-
-
-def image_rays(
-    intrinsics: Intrinsics, pose: np.ndarray, dtype: DTypeLike = np.float32
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rays of a whole image, row after row: origins and unit directions, each (height * width, 3)."""
-    rows, columns = np.divmod(np.arange(intrinsics.height * intrinsics.width), intrinsics.width)
-    return camera_rays(intrinsics, pose, columns, rows, dtype)
-
-
-def project(points: ArrayLike, intrinsics: Intrinsics, pose: np.ndarray) -> np.ndarray:
-    """Image coordinates (x, y) in pixels of world points: (..., 3) -> (..., 2), float64.
-
-    The inverse of `camera_rays`: a point on the ray of (column, row) lands on (column + 1/2, row + 1/2). Points that
-    are not in front of the camera have no image and give NaN.
-    """
-    pose = np.asarray(pose, np.float64)
-    offset = np.asarray(points, np.float64) - pose[..., :3, 3]
-    right, up, back = (np.sum(offset * pose[..., :3, axis], axis=-1) for axis in range(3))
-    depth = np.where(back < 0.0, -back, np.nan)
-    x = intrinsics.center_x + intrinsics.focal_x * right / depth
-    y = intrinsics.center_y - intrinsics.focal_y * up / depth
-    return np.stack([x, y], axis=-1)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nerf_mini.geometry.cameras import look_at
-
-_WORLD_UP = np.array([0.0, 0.0, 1.0])
+from nerf_mini.geometry.poses import common_up, look_at, looked_at
 
 
 def orbit(
@@ -98,37 +96,8 @@ class _CommonView:
 
 def _common_view(poses: np.ndarray) -> _CommonView:
     poses = np.asarray(poses, np.float64)
-    target, up = _looked_at(poses), _up(poses)
+    target, up = looked_at(poses), common_up(poses)
     offsets = poses[:, :3, 3] - target
     distances = np.linalg.norm(offsets, axis=1)
     sines = offsets @ up / np.maximum(distances, 1e-12)
     return _CommonView(target, up, float(np.median(distances)), np.degrees(np.arcsin(np.clip(sines, -1.0, 1.0))))
-
-
-def _looked_at(poses: np.ndarray) -> np.ndarray:
-    """The point nearest to all optical axes in the least-squares sense: (V, 4, 4) -> (3,).
-
-    One camera, or cameras with parallel axes, leave a whole line of such points. Of these it is the one nearest to the
-    world origin, which is where most data sets put their object. Cameras that do not have the point before them
-    (a panorama) look one unit ahead instead.
-    """
-    positions, forward = poses[:, :3, 3], -poses[:, :3, 2]
-    across = np.eye(3) - forward[:, :, None] * forward[:, None, :]  # (V, 3, 3) projections across the axes
-    target = np.linalg.lstsq(across.sum(axis=0), np.einsum("vij,vj->i", across, positions), rcond=1e-6)[0]
-    depths = np.sum((target - positions) * forward, axis=1)
-    if np.median(depths) > 1e-6:
-        return target
-    return np.mean(positions + forward, axis=0)
-
-
-def _up(poses: np.ndarray) -> np.ndarray:
-    """Which way is up for these cameras, a unit vector: (V, 4, 4) -> (3,).
-
-    World z where every camera stands level with it, as in data sets out of Blender; the mean of the cameras' own up
-    directions otherwise.
-    """
-    mean_up = poses[:, :3, 1].mean(axis=0)
-    level = np.abs(poses[:, 2, 0]).max() < 1e-3
-    if (level and mean_up[2] > 0.0) or np.linalg.norm(mean_up) < 1e-6:
-        return _WORLD_UP
-    return mean_up / np.linalg.norm(mean_up)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and JSON."""
 
 from __future__ import annotations
 
@@ -7,30 +7,40 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nerf_mini.errors import UserError
 
+_TEMPORARY_NAME = re.compile(r"\..*\.\d+\.tmp")
+
+LEFTOVER_AGE = 3600.0  # seconds after which a temporary file is taken for one of a process that was killed
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Call write(file) on a temporary file beside `path`, then rename it to `path`; on failure nothing is left behind.
 
+    The content is on the disk before the name is: a crash leaves the old file or the new one, whole. Temporary files
+    that a killed process left in the folder are removed once they are old.
+
     Raises UserError if the disk is full or the place cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     made = [folder for folder in path.parents if not folder.exists()]
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
         with open(temporary, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # what was never made, or is no place for files
+        with contextlib.suppress(OSError):  # it may never have been made, or the place may hold no files
             temporary.unlink()
         for folder in made:  # from the innermost out
             with contextlib.suppress(OSError):
@@ -38,6 +48,41 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if isinstance(error, OSError):
             raise UserError(_explain(path, error)) from error
         raise
+
+
+@contextlib.contextmanager
+def folder_made_atomically(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, renamed to it when the body ends; if the body fails, nothing is left behind.
+
+    `path` must not exist, or be an empty folder. Raises UserError if the disk is full or the place cannot be written
+    to.
+    """
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir(parents=True)
+        remove_leftovers(path.parent)
+        yield temporary
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        raise UserError(_explain(path, error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, age: float = LEFTOVER_AGE) -> None:
+    """Remove temporary files and folders of this module that nobody has written to for some seconds."""
+    for left in folder.glob(".*.tmp"):
+        if not _TEMPORARY_NAME.fullmatch(left.name):
+            continue
+        with contextlib.suppress(OSError):  # another process may be faster
+            if time.time() - left.stat().st_mtime >= age:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def append_line(path: Path, line: str) -> None:
@@ -66,14 +111,14 @@ def undone_on_failure(folder: Path) -> Iterator[None]:
 def _explain(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"{path}: the disk is full. The file was not written; free some space and start again"
-            " (a training goes on with --resume)."
+            f"{path}: the disk is full. Nothing was written; free some space and start again"
+            " (`nerf-mini train` goes on with --resume)."
         )
     return f"{path}: cannot be written ({error.strerror or error})."
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON, which knows no infinity: a number that is not finite, such as the PSNR of equal pictures, becomes null."""
+    """JSON, which knows no infinity: what is not finite, such as the PSNR of equal pictures, becomes null."""
 
     def finite(value):
         if isinstance(value, dict):
@@ -91,11 +136,17 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def read_json(path: Path) -> Any:
-    """Raises UserError, naming the file and the place, if it is missing or no JSON."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises UserError, naming the file and the place, if there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno} ({error.msg})"
+        raise UserError(f"{path}: not valid JSON at {place}. Was it cut off?") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
-        raise UserError(f"{path}: is no valid JSON ({error}).") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8; numbers or nesting without end
+        raise UserError(f"{path}: cannot be read as JSON ({str(error)[:100]}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold a JSON object.")
+    return content

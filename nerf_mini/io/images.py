@@ -1,12 +1,12 @@
 """Image files and the arithmetic of pixels: reading, writing, downscaling, compositing."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.files import write_atomically
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -45,7 +45,7 @@ def _to_channels(image) -> np.ndarray:
 def write_image(path: Path | str, array: np.ndarray) -> None:
     """Write uint8, or float in [0, 1] (clipped, then rounded to 8 bits), in the format named by the suffix.
 
-    The file appears whole or not at all: it is written under another name in the same folder and then renamed.
+    The file appears whole or not at all.
 
     Args:
         array: (height, width) grey, (height, width, 3) RGB or (height, width, 4) RGBA with straight alpha.
@@ -64,16 +64,7 @@ def write_image(path: Path | str, array: np.ndarray) -> None:
     image_format = Image.registered_extensions().get(path.suffix.lower())
     if image_format is None:
         raise UserError(f"{path}: the suffix {path.suffix!r} names no image format; use .png or .jpg.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            Image.fromarray(pixels).save(temporary, format=image_format)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: the image cannot be written ({error}).") from error
+    write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format=image_format))
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import math
 from numba import prange
 
 from nerf_mini.kernels.compiling import parallel_kernel
+from nerf_mini.kernels.quadrature import weight_and_depth
 
 
 @parallel_kernel
@@ -26,10 +27,7 @@ def composite_forward(
         zero = density.dtype.type(0)
         depth, r, g, b, distance, opacity = zero, zero, zero, zero, zero, zero
         for i in range(starts[ray], starts[ray] + counts[ray]):
-            tau = density[i] * delta[i]
-            # expm1 keeps the weight of a thin sample accurate, where 1 - exp(-tau) would cancel
-            w = math.exp(-depth) * -math.expm1(-tau)
-            depth += tau
+            w, depth = weight_and_depth(depth, density[i], delta[i])
             out_weights[i] = w
             out_beyond[i] = math.exp(-depth)
             r += w * color[i, 0]

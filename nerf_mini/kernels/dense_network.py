@@ -136,6 +136,20 @@ def _fill_features(ray_features, ray_index, first, count, network, activations, 
 
 
 @part
+def _features_behind(ray_features, ray_index, first, count, start, stride, values):
+    """The same as `_fill_features` where the outputs of the bottleneck are in values (rows, stride), flat."""
+    columns = ray_features.shape[1]
+    for i in range(padded_rows(count)):
+        row, filled = values[i * stride + start : (i + 1) * stride], 0
+        if i < count:
+            features, filled = ray_features[ray_index[first + i]], columns
+            for j in range(columns):
+                row[j] = features[j]
+        for j in range(filled, row.size):
+            row[j] = 0
+
+
+@part
 def _layers_forward(network, weights, end, ray_features, ray_index, first, count, activations, values, out):
     """The layers before number `end`; the raw density, where it is read from the bottleneck, into out's last column."""
     buffers, rows = network.buffers, padded_rows(count)
@@ -146,11 +160,13 @@ def _layers_forward(network, weights, end, ray_features, ray_index, first, count
             layer_forward(activations, buffers, layer, weights, rows, values, values, runtime(0), stride)
             for sample in range(count):  # before it is rounded to an operand
                 out[first + sample, out.shape[1] - 1] = values[sample * stride]
+            if i + 1 < end:
+                _features_behind(ray_features, ray_index, first, count, network.feature_column, stride, values)
             fill_buffer(values, activations, buffers, layer.out, rows)
         else:
             start, stride = words(activations, start), words(activations, stride)
             layer_forward(activations, buffers, layer, weights, rows, values, activations, start, stride)
-        if i == network.bottleneck and i + 1 < end and ray_features.shape[1] > 0:
+        if i == network.bottleneck and network.density_head and i + 1 < end and ray_features.shape[1] > 0:
             _fill_features(ray_features, ray_index, first, count, network, activations, values)
 
 

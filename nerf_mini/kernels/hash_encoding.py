@@ -72,6 +72,7 @@ def corners(x, first, level, entry, fraction, index, weight):
 
 def _make_feature_access(features):
     """Intrinsics that read or change a sample's eight corners, `features` numbers of each at a time."""
+    n = types.intp
 
     def parts(context, builder, signature, args):
         table, first, index, weight, i, other, at = args
@@ -112,7 +113,6 @@ def _make_feature_access(features):
             builder.store(total, value, align=itemsize)
             return context.get_dummy_value()
 
-        n = types.intp
         return types.void(table, n, index, weight, n, out, n), codegen
 
     @intrinsic
@@ -127,7 +127,6 @@ def _make_feature_access(features):
                 builder.store(builder.call(fma, [w, slope, builder.load(place, align=itemsize)]), place, align=itemsize)
             return context.get_dummy_value()
 
-        n = types.intp
         return types.void(table, n, index, weight, n, g, n), codegen
 
     return gather, scatter
@@ -157,14 +156,14 @@ def encode_block(points, first, count, tables, features, levels, x, entry, fract
     for level in range(levels.shape[0]):
         start = levels[level, 0]
         for tile in range(0, count, TILE):
-            many = min(TILE, count - tile)
+            here = min(TILE, count - tile)
             corners(x, tile, levels[level], entry, fraction, index, weight)
             place = at + tile * row + level * features
             if features == 2:
-                for i in range(many):
+                for i in range(here):
                     _gather2(tables, start, index, weight, i, out, place + i * row)
             else:
-                for i in range(many):
+                for i in range(here):
                     _gather4(tables, start, index, weight, i, out, place + i * row)
 
 
@@ -221,10 +220,10 @@ def _scatter_level(g, points, features, levels, level, g_tables):
 @parallel_kernel
 def hash_grid_backward(g, points, features, levels, g_tables):
     """Adds the gradient of the tables, flat, to g_tables, from g (samples, levels * features)."""
-    many = levels.shape[0]
-    for task in prange(many):
+    levels_in_all = levels.shape[0]
+    for task in prange(levels_in_all):
         # finer levels take longer: pairing coarse with fine ones gives threads equal shares
-        level = task // 2 if task % 2 == 0 else many - 1 - task // 2
+        level = task // 2 if task % 2 == 0 else levels_in_all - 1 - task // 2
         _scatter_level(g, points, features, levels, np.int64(level), g_tables)
 
 

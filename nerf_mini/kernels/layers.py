@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nerf_mini.kernels.compiling import fast_part, part
-from nerf_mini.kernels.matmul import ROWS, matmul, words
+from nerf_mini.kernels.matmul import ROWS, panel_matmul, words
 from nerf_mini.kernels.operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
 from nerf_mini.kernels.schedule import CHUNKS
 from nerf_mini.kernels.schedule import NETWORK_TILE as TILE
@@ -172,7 +172,7 @@ def _product(activations, buffers, source, operands, w, init, init_start, init_r
              floor):  # fmt: skip
     """out = max(init + source @ W, floor), from the buffer `source` and the weights at offset w."""
     k = buffers[source, 1]
-    matmul(
+    panel_matmul(
         activations, words(activations, TILE * buffers[source, 0]), words(activations, k), runtime(1), operands,
         words(operands, w), init, init_start, init_row, out, start, stride, rows, columns, words(activations, k), floor,
     )  # fmt: skip
@@ -256,12 +256,12 @@ def layer_backward(activations, gradients, buffers, layer, transposed, g_weights
             continue
         at, k = TILE * buffers[source, 0], buffers[source, 1]
         x = transposed_left_of(buffer_words(activations, buffers, source, rows), rows, k, scratch[2])
-        matmul(
+        panel_matmul(
             x, zero, runtime(1), k, right, zero, g_weights, w, columns, g_weights, w, columns,
             k, columns, words(right, rows), none,
         )  # fmt: skip
         if wanted_columns[source] > 0:
-            matmul(
+            panel_matmul(
                 left, zero, words(left, stride), runtime(1), transposed, words(transposed, w), gradients, at, k,
                 gradients, at, k, rows, wanted_columns[source], words(left, columns), none,
             )  # fmt: skip

@@ -89,7 +89,7 @@ def _share(chunk, items):
 def march(origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts):
     """All samples of rays, in out_t[start : start + count] for each ray.
 
-    Each of CHUNKS shares of the rays fills its share of out_t; a ray that finds no room has the count -1.
+    Each of CHUNKS shares of the rays fills its share of out_t; a ray for which no capacity is left has the count -1.
     """
     for chunk in prange(CHUNKS):
         _march_share(
@@ -136,17 +136,9 @@ def _march_share(
 
 
 @kernel
-def gather_samples(
-    origins, directions, cube, t, starts, counts, rays, new_starts, out_points, out_t, out_ray, out_directions
-):
-    """Samples of the chosen rays without gaps: points in the unit cube (samples, 3), t and ray_index (samples,)."""
+def gather_samples(t, starts, counts, rays, new_starts, out_t, out_ray):
+    """Samples of the chosen rays without gaps: t and ray_index (samples,)."""
     for k in range(rays.size):
         ray, at = rays[k], new_starts[k]
-        for axis in range(3):
-            out_directions[k, axis] = directions[ray, axis]
         for i in range(counts[ray]):
-            distance = t[starts[ray] + i]
-            out_t[at + i], out_ray[at + i] = distance, k
-            for axis in range(3):
-                place = np.float64(origins[ray, axis]) + np.float64(distance) * directions[ray, axis]
-                out_points[at + i, axis] = (place - cube[axis]) / cube[3]
+            out_t[at + i], out_ray[at + i] = t[starts[ray] + i], k

@@ -37,12 +37,12 @@ _VECTORS = 2  # a row of a block
 
 
 def panel_columns(itemsize: int) -> int:
-    """Columns of a panel of B, for sums of numbers of so many bytes: what a row of a block of C holds."""
+    """Columns of a panel of B, given the item size of the sums in bytes: as many as a row of a block of C."""
     return _VECTORS * _BYTES // itemsize
 
 
 def words(x, columns):
-    """How many words of x hold so many columns."""
+    """How many words of x hold this number of columns."""
     raise NotImplementedError("for compiled code")
 
 
@@ -172,7 +172,7 @@ def _block(
 
 
 @part
-def matmul(
+def panel_matmul(
     a, a_start, a_row, a_step, b, b_start, init, init_start, init_row, c, c_start, c_row, rows, columns, depth, floor
 ):
     """C = max(init + A @ B, floor) on flat arrays, in the layout of `_block`.

@@ -6,46 +6,45 @@ UNSEEN cells, which no camera sees, never count as occupied.
 
 import math
 
-from nerf_mini.kernels.compiling import kernel
+from nerf_mini.kernels.compiling import kernel, part
 from nerf_mini.kernels.marching import BLOCK
 
 UNSEEN = -1.0
 
 
 @kernel
-def mark_unseen(density, cube, poses, intrinsics, margin):
-    """Mark the cells whose circumscribed ball lies outside the pictures of all cameras, poses (views, 4, 4).
-
-    A row of intrinsics (views, 6) is width, height, focal lengths and principal point, in pixels. `margin` (pixels) is
-    added to each side of a picture.
-    """
+def mark_unseen(density, cube, poses, frustums):
+    """Mark the cells whose surrounding ball no camera sees: poses (views, 4, 4), frustums (views, 4), see `ops`."""
     resolution = density.shape[0]
     size = cube[3] / resolution
-    radius = 0.5 * math.sqrt(3.0) * size
     for i in range(resolution):
         for j in range(resolution):
             for k in range(resolution):
-                seen = False
-                for view in range(poses.shape[0]):
-                    pose = poses[view]
-                    width, height, focal_x, focal_y, center_x, center_y = intrinsics[view]
-                    x = cube[0] + (i + 0.5) * size - pose[0, 3]
-                    y = cube[1] + (j + 0.5) * size - pose[1, 3]
-                    z = cube[2] + (k + 0.5) * size - pose[2, 3]
-                    depth = -(pose[0, 2] * x + pose[1, 2] * y + pose[2, 2] * z)
-                    if depth < -radius:
-                        continue
-                    # an upper bound of the ball's radius in the picture: across the ray, and nearer to the camera
-                    reach_x, reach_y = radius * (focal_x + width), radius * (focal_y + height)
-                    across = focal_x * (pose[0, 0] * x + pose[1, 0] * y + pose[2, 0] * z)
-                    down = -focal_y * (pose[0, 1] * x + pose[1, 1] * y + pose[2, 1] * z)
-                    left, right = -(center_x + margin) * depth, (width - center_x + margin) * depth
-                    top, bottom = -(center_y + margin) * depth, (height - center_y + margin) * depth
-                    if left - reach_x <= across <= right + reach_x and top - reach_y <= down <= bottom + reach_y:
-                        seen = True
-                        break
-                if not seen:
+                x, y, z = cube[0] + (i + 0.5) * size, cube[1] + (j + 0.5) * size, cube[2] + (k + 0.5) * size
+                if not _is_seen(x, y, z, 0.5 * math.sqrt(3.0) * size, poses, frustums):
                     density[i, j, k] = UNSEEN
+
+
+@part
+def _is_seen(x, y, z, radius, poses, frustums):
+    """Whether any camera sees a part of the ball around a point."""
+    for view in range(poses.shape[0]):
+        pose = poses[view]
+        left, right, top, bottom = frustums[view, 0], frustums[view, 1], frustums[view, 2], frustums[view, 3]
+        dx, dy, dz = x - pose[0, 3], y - pose[1, 3], z - pose[2, 3]
+        depth = -(pose[0, 2] * dx + pose[1, 2] * dy + pose[2, 2] * dz)
+        if depth < -radius:
+            continue
+        across = pose[0, 0] * dx + pose[1, 0] * dy + pose[2, 0] * dz
+        down = -(pose[0, 1] * dx + pose[1, 1] * dy + pose[2, 1] * dz)
+        # how far the ball reaches in the picture, generously: across the ray, and nearer to the camera
+        reach_x, reach_y = radius * (1.0 + right - left), radius * (1.0 + bottom - top)
+        if left == -math.inf or (
+            left * depth - reach_x <= across <= right * depth + reach_x
+            and top * depth - reach_y <= down <= bottom * depth + reach_y
+        ):
+            return True
+    return False
 
 
 @kernel

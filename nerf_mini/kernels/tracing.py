@@ -7,13 +7,12 @@ In training, samples are those of `marching.march`, t[start : start + count] of 
 of them can be seen. In a picture they are marched to only as they are needed, and weighed at once.
 """
 
-import math
-
 import numpy as np
 from numba import prange
 
 from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
 from nerf_mini.kernels.marching import clip_ray, next_sample, ray_in_cells
+from nerf_mini.kernels.quadrature import weight_and_depth
 
 # -- training ----------------------------------------------------------------------------------------------------------
 
@@ -60,7 +59,7 @@ def advance(alive, front, found, counts, length, deepest, depth, done):
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
-END = -1  # of a ray: the number of its next candidate, when there is none
+END = -1  # in place of a next candidate, at the end of a ray
 
 
 @parallel_kernel
@@ -115,7 +114,7 @@ def weigh_front(
     alive, counts, ends, t, density, length, deepest, least, bound, depth, distance, opacity, skipped, candidate,
     out_weights,
 ):  # fmt: skip
-    """Weights of a front's samples, by the quadrature of `compositing`.
+    """Weights of a front's samples, by the quadrature of training.
 
     Weights below `least` count as 0, as long as those of a ray, `skipped` (rays,), do not add up to more than `bound`.
     depth, distance (the sum of weight times t) and opacity (rays,) are of all samples, and go on from what they were; a
@@ -126,9 +125,7 @@ def weigh_front(
         for i in range(counts[k]):
             w = 0.0
             if depth[ray] < deepest:
-                tau = density[first + i] * length
-                w = math.exp(-depth[ray]) * -math.expm1(-tau)
-                depth[ray] += tau
+                w, depth[ray] = weight_and_depth(depth[ray], density[first + i], length)
                 distance[ray] += w * t[k, i]
                 opacity[ray] += w
                 if w < least and skipped[ray] + w <= bound:

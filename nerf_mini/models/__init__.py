@@ -1,34 +1,21 @@
-"""Training methods; see `Method` for what one is."""
+"""Models: wiring of region, sampler and field. A new one is a module, and one line here."""
 
-import numpy as np
-
-from nerf_mini.config import Config
-from nerf_mini.geometry.cameras import Intrinsics
-from nerf_mini.models.base import Method
-from nerf_mini.models.instant import Instant
-from nerf_mini.models.nerf import NeRF, OccupancyNeRF
-from nerf_mini.scenes.batches import RayBatch, background_color, draw_batch
+from nerf_mini.config import Config, InstantConfig
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.models.base import Model
+from nerf_mini.models.instant import OccupancyModel, instant_model, occupancy_nerf_model
+from nerf_mini.models.nerf import NerfModel
+from nerf_mini.models.precision import resolve_precision
 
 
-def make_method(config: Config, near: float, far: float, poses: np.ndarray, intrinsics: Intrinsics) -> Method:
-    """The method that a configuration asks for, for a scene between `near` and `far` of its training cameras.
-
-    poses (views, 4, 4) are theirs.
-    """
-    if config.method == "instant":
-        return Instant(config, near, far, poses, intrinsics)
-    if config.sampling.sampler == "occupancy":
-        return OccupancyNeRF(config, near, far, poses, intrinsics)
-    return NeRF(config, near, far)
+def make_model(config: Config, cameras: Cameras) -> Model:
+    """The model that a configuration asks for, for a scene seen by these training cameras."""
+    settings = config.model
+    if isinstance(settings, InstantConfig):
+        return instant_model(config, settings, cameras)
+    if settings.sampler == "occupancy":
+        return occupancy_nerf_model(config, settings, cameras)
+    return NerfModel(config, settings)
 
 
-__all__ = [
-    "Instant",
-    "Method",
-    "NeRF",
-    "OccupancyNeRF",
-    "RayBatch",
-    "background_color",
-    "draw_batch",
-    "make_method",
-]
+__all__ = ["Model", "NerfModel", "OccupancyModel", "make_model", "resolve_precision"]

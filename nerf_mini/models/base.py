@@ -1,4 +1,4 @@
-"""What the training loop, evaluation and rendering ask of a method."""
+"""What a model is: a region, a sampler and a field, and how they become renderings."""
 
 from __future__ import annotations
 
@@ -8,61 +8,88 @@ from typing import Any
 
 import numpy as np
 
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.region import Region
+from nerf_mini.ops import OperatorUse
 from nerf_mini.rendering.volume import Rendering
-from nerf_mini.scenes.batches import RayBatch
+from nerf_mini.samplers import Density, Sampler, Samples
 
 
-class Method(ABC):
-    """A way to train and to render a radiance field.
+class Model(ABC):
+    """A radiance field that can be rendered, differentiably and fast.
 
-    The answers given here are those of a method that keeps nothing besides its parameters.
+    Attributes:
+        region: the part of space that it covers.
+        sampler: where to look along the rays of a training step.
+        sparse: names of parameters of which a step touches a part only.
+        random_background: whether to train on random colours behind pictures with alpha, so that what is not opaque
+            cannot pass for the colour of the background.
+        rays_at_once: rays of a picture to work on together: enough for kernels at full speed, in bounded memory.
     """
 
-    lazy: Collection[str] = ()  # members of the parameters of which a step touches a part only
-    rays_at_once: int = 1 << 12  # of a picture: enough for kernels at full speed, in bounded memory
+    region: Region
+    sampler: Sampler
+    sparse: Collection[str] = ()
+    random_background: bool = False
+    rays_at_once: int = 1 << 12
+
+    @property
+    @abstractmethod
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """The fused operators of a training step, for the warm-up."""
 
     @abstractmethod
-    def init(self, rng: np.random.Generator) -> Any:
+    def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fresh parameters: nested dicts of arrays."""
 
     @abstractmethod
-    def rays_of_step(self) -> int:
-        """How many rays to draw for the next step."""
+    def density(self, parameters: Any) -> Density:
+        """Density per scene unit as a function of points (n, 3) in the unit cube; plain arrays, no derivative."""
+
+    @abstractmethod
+    def render(
+        self,
+        parameters: Any,
+        rays: Rays,
+        samples: Samples,
+        background: np.ndarray,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Rendering, ...]:
+        """The renderings of a training step, the final one last; differentiable in parameters and rays.
+
+        `samples` are the sampler's. With `rng`, the density is noisy and further samples are jittered, as in training.
+        """
+
+    @abstractmethod
+    def view(self, parameters: Any, rays: Rays, background: np.ndarray) -> Rendering:
+        """What rays see, the same every time; no derivative. The weights of the samples may be left out."""
+
+    @abstractmethod
+    def query(self, parameters: Any, points: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Density per scene unit (n,) and colour (n, 3) at points (n, 3) of the scene, seen along directions (n, 3).
+
+        The density is 0 outside of the region.
+        """
 
     @abstractmethod
     def samples_at_once(self) -> int:
         """About how many samples a training step or a picture works on together, for a forecast of memory."""
 
     @abstractmethod
-    def bytes_kept(self) -> int:
-        """About how much a training step keeps between its forward and its backward pass, for a forecast of memory."""
+    def bytes_per_ray(self) -> int:
+        """What a training step keeps of a ray between its forward and its backward pass, at most.
 
-    @abstractmethod
-    def loss_and_gradient(
-        self, parameters: Any, batch: RayBatch, rng: np.random.Generator
-    ) -> tuple[dict[str, float], Any]:
-        """The loss of a batch, its parts, and the gradient in the form of the parameters.
-
-        The parts are `loss`; `fine_loss`, the mean squared error of the picture; and `spread`, how much rays differ.
+        Steps that would keep too much are taken in parts. 0 where the sampler bounds it.
         """
 
     @abstractmethod
-    def view(self, parameters: Any, origins: np.ndarray, directions: np.ndarray, background: np.ndarray) -> Rendering:
-        """What rays (rays, 3) see, the same every time. The weights of the samples may be left out."""
+    def bytes_kept(self) -> int:
+        """What a training step keeps between its forward and its backward pass, if it is not taken in parts."""
 
-    @property
-    def state(self) -> dict[str, np.ndarray]:
-        """What besides the parameters a training needs to go on; goes into checkpoints."""
-        return {}
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take over the numbers of a `state`."""
-        for name, array in self.state.items():
-            array[...] = state[name]
-
-    def before_step(self, parameters: Any, step: int, rng: np.random.Generator) -> None:  # noqa: B027 (may do nothing)
+    def before_step(self, parameters: Any, step: int, rng: np.random.Generator) -> None:
         """Called before the rays of a step are drawn; `step` counts from 0."""
+        self.sampler.before_step(self.density(parameters), step, rng)
 
-    def background_of_step(self, background: str, has_alpha: bool) -> str:
-        """What to put behind the pictures in training; `background` is what they are shown on."""
-        return background
+    def sample(self, parameters: Any, rays: Rays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Samples]:
+        """The rays that a step can take, by index, and where to look along them."""
+        return self.sampler.sample(rays, self.density(parameters), rng)

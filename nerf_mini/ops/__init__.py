@@ -3,12 +3,19 @@
 Nothing else imports `kernels`, the benchmark aside.
 """
 
-from nerf_mini.ops.activations import DensityActivation, activate, activate_density, logistic, truncated_exp
+from nerf_mini.ops.activations import (
+    DensityActivation,
+    activate,
+    activate_density,
+    exp_density,
+    logistic,
+    truncated_exp,
+)
 from nerf_mini.ops.adam import adam_step
 from nerf_mini.ops.compiled import BFLOAT16, cache_folder, compiler_stamp
 from nerf_mini.ops.compositing import composite
 from nerf_mini.ops.dense_network import mlp, mlp_bytes, mlp_density, mlp_parameter_shapes
-from nerf_mini.ops.encoding import encode, encoding_width
+from nerf_mini.ops.encoding import encode, encoding_width, positional_encoding
 from nerf_mini.ops.harmonics import harmonics_width, spherical_harmonics
 from nerf_mini.ops.hash_encoding import GridShape, hash_grid
 from nerf_mini.ops.marching import gather_samples, march
@@ -63,6 +70,7 @@ __all__ = [
     "distortion",
     "encode",
     "encoding_width",
+    "exp_density",
     "front_points",
     "gather_samples",
     "harmonics_width",
@@ -78,6 +86,7 @@ __all__ = [
     "mlp_density",
     "mlp_parameter_shapes",
     "place_front",
+    "positional_encoding",
     "positions",
     "sample_histogram",
     "spherical_harmonics",

@@ -34,6 +34,14 @@ def activate_density(raw, density: DensityActivation):
     return np.logaddexp(raw - kernels.SHIFT, 0.0) if density == "softplus" else truncated_exp(raw)
 
 
+def exp_density(raw: np.ndarray, scale: float) -> np.ndarray:
+    """scale exp(raw), bounded as in `activate`, written over raw (n,) itself: no derivative, and no new memory."""
+    np.minimum(raw, raw.dtype.type(kernels.CAP), out=raw)
+    np.exp(raw, out=raw)
+    raw *= raw.dtype.type(scale)
+    return raw
+
+
 def _reference(raw, *, density):
     return activate_density(raw[:, 3], density), logistic(raw[:, :3])
 

@@ -17,7 +17,8 @@ def scales_of(frequencies: int, factor_pi: bool) -> np.ndarray:
     return scales if factor_pi else scales / np.pi
 
 
-def _reference(x, *, frequencies, identity=False, factor_pi=True):
+def positional_encoding(x, *, frequencies, identity=False, factor_pi=True):
+    """`encode` in plain NumPy, without its checks: enough for the directions of rays, with no kernel to compile."""
     columns = [x] if identity else []
     for k in range(frequencies):
         # half turns are reduced before the multiplication by pi, so that large angles keep their accuracy
@@ -48,7 +49,7 @@ def _skeleton(x, *, frequencies, identity=False, factor_pi=True):
 
 _encode = fused_operator(
     "encode",
-    reference=_reference,
+    reference=positional_encoding,
     forward=_forward,
     backward=_backward,
     example=lambda: ([np.linspace(-1.0, 1.0, 6).reshape(2, 3)], {"frequencies": 2}),

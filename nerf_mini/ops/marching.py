@@ -34,24 +34,14 @@ def march(
 
 
 def gather_samples(
-    origins: np.ndarray,
-    directions: np.ndarray,
-    cube: np.ndarray,
-    t: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    rays: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The samples of the chosen rays (chosen,), without gaps.
+    t: np.ndarray, starts: np.ndarray, counts: np.ndarray, rays: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The samples of the chosen rays (chosen,), without gaps; t, starts and counts as `march` returns them.
 
-    t, starts and counts as `march` returns them; cube (4,): low corner and side. Returns points in the unit cube
-    (samples, 3), t (samples,), ray_index (samples,) int64 into the chosen rays, and their directions (chosen, 3).
+    Returns t (samples,) and ray_index (samples,) int64 into the chosen rays.
     """
     ends = np.cumsum(counts[rays])
     total = int(ends[-1]) if len(rays) else 0
-    points, gathered = np.empty((total, 3), np.float32), np.empty(total, np.float32)
-    ray_index, chosen = np.empty(total, np.int64), np.empty((len(rays), 3), np.float32)
-    kernels.gather_samples(
-        origins, directions, cube, t, starts, counts, rays, ends - counts[rays], points, gathered, ray_index, chosen
-    )
-    return points, gathered, ray_index, chosen
+    gathered, ray_index = np.empty(total, t.dtype), np.empty(total, np.int64)
+    kernels.gather_samples(t, starts, counts, rays, ends - counts[rays], gathered, ray_index)
+    return gathered, ray_index

@@ -41,22 +41,14 @@ def mark_occupied(density: np.ndarray, threshold: float, cells: OccupiedCells) -
     kernels.mark_occupied(density, np.float32(threshold), cells.bits, cells.blocks)
 
 
-def mark_unseen(
-    density: np.ndarray,
-    cube: np.ndarray,
-    poses: np.ndarray,
-    sizes: np.ndarray,
-    focals: np.ndarray,
-    centers: np.ndarray,
-    margin: float = 0.0,
-) -> None:
-    """Set to UNSEEN, in place, the density of the cells that lie outside the pictures of all pinhole cameras.
+def mark_unseen(density: np.ndarray, cube: np.ndarray, poses: np.ndarray, frustums: np.ndarray) -> None:
+    """Set to UNSEEN, in place, the density of the cells that lie outside of what all cameras see.
 
-    poses (views, 4, 4), camera to world; sizes, focals and centers (views, 2): width and height, focal lengths and
-    principal point, in pixels. `margin` widens every picture on all sides, by that many pixels.
+    poses (views, 4, 4), camera to world; frustums (views, 4): the least and the largest x / z and y / z of what a
+    camera sees, in OpenCV's axes (x right, y down, z forward).
     """
-    intrinsics = np.column_stack([sizes, focals, centers]).astype(np.float64)  # (views, 6)
-    kernels.mark_unseen(density, cube, np.ascontiguousarray(poses, np.float64), intrinsics, float(margin))
+    arrays = (np.ascontiguousarray(array, np.float64) for array in (poses, frustums))
+    kernels.mark_unseen(density, cube, *arrays)
 
 
 def cell_points(first: int, jitter: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:

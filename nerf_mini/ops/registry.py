@@ -1,4 +1,4 @@
-"""Fused operators, and what it takes to run their kernels once without a training: for tests and for the warm-up."""
+"""Fused operators, and what it takes to run their kernels once outside of training: for tests and for the warm-up."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OperatorUse:
         return cast, {**params, **self.params}
 
     def run_forward(self, dtype=np.float32) -> None:
-        """Call the forward kernels, as a training does."""
+        """Call the forward kernels, as training does."""
         args, params = self._example(dtype)
         FUSED[self.name].forward(*args, **params)
 

@@ -10,12 +10,15 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit_like, spiral_like
 from nerf_mini.io.files import write_atomically
 from nerf_mini.io.images import to_uint8, write_image
-from nerf_mini.rendering.images import RenderedImage, depth_picture, render_image, render_progressively
+from nerf_mini.rendering.images import RenderedImage, depth_picture, render_progressively
 from nerf_mini.runs.folder import Run
+from nerf_mini.runs.restoring import restored_trainer
+from nerf_mini.training import Trainer
 
 PATHS = ("orbit", "spiral", "test")
 VIDEO_SUFFIXES = (".gif", ".mp4")
@@ -26,37 +29,87 @@ FRAMES_PER_SECOND = 15
 class NovelViews:
     """Where the pictures went, and the step of the checkpoint they show."""
 
-    files: list[Path]
+    files: tuple[Path, ...]
     step: int
-    warnings: list[str]
 
 
-def path_poses(run: Run, path: str, views: int | None) -> np.ndarray:
-    """Camera poses (views, 4, 4) along a named path; `test` are the test cameras of the data set."""
+@dataclass(frozen=True)
+class RenderRequest:
+    """What to render of a run.
+
+    Attributes:
+        path: one of `PATHS`: orbit and spiral circle what the training cameras look at; test repeats the test cameras.
+        views: how many; None: 40, or all test cameras.
+        scale: factor on width and height.
+        output: a folder for PNG files, or a .gif or .mp4 file; None: RUN/renders/<path>.
+        maps: write depth and opacity too.
+        progressive: write each PNG file coarse first, and again as it gets sharper.
+    """
+
+    path: str = "orbit"
+    views: int | None = None
+    scale: float = 1.0
+    output: Path | None = None
+    maps: bool = False
+    progressive: bool = False
+
+
+def path_cameras(run: Run, path: str, views: int | None = None, scale: float = 1.0) -> Cameras:
+    """Cameras along a named path; on orbits and spirals they are like the first training camera.
+
+    Raises UserError for less than one view, a scale that leaves no pixel, and a data set without test views.
+    """
     if views is not None and views < 1:
         raise UserError(f"--views {views}: must be at least 1.")
+    if not 0 < scale <= 16:
+        raise UserError(f"--scale {scale}: must be positive and at most 16.")
+    train = run.cameras.train
     if path == "test":
-        poses = run.cameras.poses.get("test")
-        if poses is None:
+        if "test" not in run.cameras.splits:
             raise UserError(f"{run.path}: its data set has no test views; use --path orbit or spiral.")
-        return poses if views is None else poses[:views]
-    make = {"orbit": orbit_like, "spiral": spiral_like}[path]
-    return make(run.cameras.poses["train"], views or 40)
+        cameras = run.cameras.splits["test"][:views]
+    else:
+        along = {"orbit": orbit_like, "spiral": spiral_like}[path]
+        cameras = train.at(along(train.poses, 40 if views is None else views))
+    try:
+        return cameras.scaled(scale)
+    except ValueError as error:
+        raise UserError(f"--scale {scale}: {error}.") from error
 
 
 def render_views(
-    run: Run, path: str = "orbit", views: int | None = None, scale: float = 1.0, output: Path | None = None,
-    maps: bool = False, progressive: bool = False, report: Callable[[int, int], None] = lambda done, total: None,
-) -> NovelViews:  # fmt: skip
-    """Render a run's newest checkpoint along a path.
+    run: Run,
+    request: RenderRequest,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    warn: Warn = log_warning,
+) -> NovelViews:
+    """Render a run's newest sound checkpoint along a path, into files.
 
-    `output` is a folder for PNG files, or a .gif or .mp4 file; by default RUN/renders/<path>. `scale` multiplies
-    width and height. With `maps`, depth and opacity are written too. With `progressive`, each PNG file is written
-    coarse first, and again as it gets sharper. Raises UserError for what cannot be done.
+    `report` is called with the numbers of views done and to do, `warn` as by `restored_trainer`. Raises UserError for
+    what cannot be done, before any work where that can be known.
     """
-    if not 0 < scale <= 16:
-        raise UserError(f"--scale {scale}: must be positive and at most 16.")
-    output = output or run.renders / path
+    output = run.renders / request.path if request.output is None else request.output
+    video = _is_video(output, request.progressive)
+    cameras = path_cameras(run, request.path, request.views, request.scale)
+    trainer = restored_trainer(run, warn=warn)
+    images = []
+    for view in range(len(cameras)):
+        if request.progressive:
+            images.append(_render_sharpening(trainer, cameras, view, output))
+        else:
+            images.append(trainer.render(cameras, view))
+        report(view + 1, len(cameras))
+    pictures = {"color": [to_uint8(image.color) for image in images]}
+    if request.maps:
+        bounds = zip(images, cameras.near.tolist(), cameras.far.tolist(), strict=True)
+        pictures["depth"] = [to_uint8(depth_picture(image, near, far)) for image, near, far in bounds]
+        pictures["opacity"] = [to_uint8(np.clip(image.opacity, 0, 1)) for image in images]
+    write = write_videos if video else write_pictures
+    return NovelViews(tuple(write(output, pictures)), trainer.step_count)
+
+
+def _is_video(output: Path, progressive: bool) -> bool:
+    """Whether the output is a video file, not a folder. Raises UserError if it can be neither."""
     video = output.suffix.lower() in VIDEO_SUFFIXES
     if output.suffix[1:2].isalpha() and not video and not output.is_dir():  # a folder scale-0.5 is fine
         raise UserError(f"{output}: name a folder for PNG files, or a file that ends in {' or '.join(VIDEO_SUFFIXES)}.")
@@ -66,29 +119,15 @@ def render_views(
         raise UserError("--progressive is for PNG files: name a folder with --output.")
     if output.is_file() and not video:
         raise UserError(f"{output}: is a file; name a folder.")
-    try:
-        intrinsics = run.cameras.intrinsics.scaled(scale)
-    except ValueError as error:
-        raise UserError(f"--scale {scale}: {error}.") from error
-    poses = path_poses(run, path, views)
-    checkpoint, warnings = run.latest()
-    method = run.method(checkpoint)
-    images = []
-    for number, pose in enumerate(poses):
-        view = method, checkpoint.parameters, intrinsics, pose, run.cameras.background
-        if progressive:
-            for image in render_progressively(*view):
-                write_pictures(output, {"color": [to_uint8(image.color)]}, number)
-            images.append(image)
-        else:
-            images.append(render_image(*view))
-        report(number + 1, len(poses))
-    pictures = {"color": [to_uint8(image.color) for image in images]}
-    if maps:
-        pictures["depth"] = [to_uint8(depth_picture(i, run.cameras.near, run.cameras.far)) for i in images]
-        pictures["opacity"] = [to_uint8(np.clip(image.opacity, 0, 1)) for image in images]
-    write = write_videos if video else write_pictures
-    return NovelViews(write(output, pictures), checkpoint.optimiser.step, warnings)
+    return video
+
+
+def _render_sharpening(trainer: Trainer, cameras: Cameras, view: int, folder: Path) -> RenderedImage:
+    """A picture whose file is written again and again as it gets sharper."""
+    parameters, background = trainer.state.parameters["field"], trainer.cameras.background
+    for image in render_progressively(trainer.model, parameters, cameras, background, view):
+        write_pictures(folder, {"color": [to_uint8(image.color)]}, view)
+    return image
 
 
 def write_pictures(folder: Path, pictures: dict[str, list[np.ndarray]], first: int = 0) -> list[Path]:
@@ -131,14 +170,3 @@ def _encode(stream: BinaryIO, frames: list[np.ndarray], suffix: str) -> None:
         even = [np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") for frame in frames]
         data = iio.imwrite("<bytes>", np.stack(even), extension=".mp4", fps=FRAMES_PER_SECOND, macro_block_size=1)
     stream.write(data)
-
-
-__all__ = [
-    "NovelViews",
-    "RenderedImage",
-    "path_poses",
-    "render_views",
-    "require_video",
-    "write_pictures",
-    "write_videos",
-]

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from nerf_mini.geometry.cameras import Intrinsics, image_rays
-from nerf_mini.models import background_color
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.rendering.volume import Rendering
+
+
+class Renderer(Protocol):
+    """What pictures need of a model."""
+
+    rays_at_once: int
+    """Rays of a picture to work on together: enough for kernels at full speed, in bounded memory."""
+
+    def view(self, parameters: Any, rays: Rays, background: np.ndarray) -> Rendering:
+        """What rays see on a background (3,), the same every time; weights and samples may be left out."""
 
 
 @dataclass(frozen=True)
@@ -21,52 +33,51 @@ class RenderedImage:
     opacity: np.ndarray
 
 
+def _render_rays(model: Renderer, parameters: Any, rays: Rays, background: ArrayLike) -> np.ndarray:
+    """Colour, depth and opacity of rays, in parts: (rays, 5) float32."""
+    values, behind = np.empty((len(rays), 5), np.float32), np.asarray(background, np.float32)
+    for first in range(0, len(rays), model.rays_at_once):
+        part = slice(first, first + model.rays_at_once)
+        seen = model.view(parameters, rays[part], behind)
+        values[part, :3], values[part, 3], values[part, 4] = seen.color, seen.depth, seen.opacity
+    return values
+
+
+def _as_image(values: np.ndarray) -> RenderedImage:
+    """(height, width, 5) as an image."""
+    return RenderedImage(np.clip(values[..., :3], 0, 1), values[..., 3], values[..., 4])
+
+
 def render_image(
-    method: Any, parameters: Any, intrinsics: Intrinsics, pose: np.ndarray, background: str
+    model: Renderer, parameters: Any, cameras: Cameras, background: ArrayLike, view: int = 0
 ) -> RenderedImage:
-    """A whole view as the method shows it, without jitter. A "random" background is rendered white."""
-    origins, directions = image_rays(intrinsics, pose)
-    color, depth, opacity = [], [], []
-    for first in range(0, len(origins), method.rays_at_once):
-        part = slice(first, first + method.rays_at_once)
-        behind = background_color(background, len(origins[part]))
-        seen = method.view(parameters, origins[part], directions[part], behind)
-        color.append(seen.color)
-        depth.append(seen.depth)
-        opacity.append(seen.opacity)
-    size = intrinsics.height, intrinsics.width
-    return RenderedImage(
-        np.clip(np.concatenate(color), 0, 1).reshape(*size, 3),
-        np.concatenate(depth).reshape(size),
-        np.concatenate(opacity).reshape(size),
-    )
+    """The whole picture of one of the cameras on a background colour (3,), as the model shows it, without jitter."""
+    width, height = cameras.size[view].tolist()
+    rays = cameras.image_rays(view)
+    return _as_image(_render_rays(model, parameters, rays, background).reshape(height, width, 5))
 
 
 def render_progressively(
-    method: Any, parameters: Any, intrinsics: Intrinsics, pose: np.ndarray, background: str, coarsest: int = 8
+    model: Renderer, parameters: Any, cameras: Cameras, background: ArrayLike, view: int = 0, coarsest: int = 8
 ) -> Iterator[RenderedImage]:
-    """A whole view, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
+    """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
 
     The first shows every `coarsest`-th pixel of a row and column, a power of two, as a square; each further one halves
     that. No ray is followed twice.
     """
     if coarsest < 1 or coarsest & (coarsest - 1):
         raise ValueError(f"coarsest must be a power of two, not {coarsest}")
-    origins, directions = image_rays(intrinsics, pose)
-    size = intrinsics.height, intrinsics.width
-    row, column = (place.reshape(-1) for place in np.indices(size))
-    values = np.zeros((len(origins), 5), np.float32)  # colour, depth, opacity
-    done, stride = np.zeros(len(origins), bool), coarsest
+    width, height = cameras.size[view].tolist()
+    rays = cameras.image_rays(view)
+    row, column = (place.reshape(-1) for place in np.indices((height, width)))
+    values = np.zeros((len(rays), 5), np.float32)
+    done, stride = np.zeros(len(rays), bool), coarsest
     while stride >= 1:
         (new,) = np.nonzero((row % stride == 0) & (column % stride == 0) & ~done)
-        for first in range(0, len(new), method.rays_at_once):
-            part = new[first : first + method.rays_at_once]
-            seen = method.view(parameters, origins[part], directions[part], background_color(background, len(part)))
-            values[part] = np.column_stack([seen.color, seen.depth, seen.opacity])
+        values[new] = _render_rays(model, parameters, rays[new], background)
         done[new] = True
-        corner = row // stride * stride * size[1] + column // stride * stride  # of the square that a pixel lies in
-        color, depth, opacity = np.split(values[corner].reshape(*size, 5), [3, 4], axis=2)
-        yield RenderedImage(np.clip(color, 0, 1), depth[..., 0], opacity[..., 0])
+        corner = row // stride * stride * width + column // stride * stride  # of the square that a pixel lies in
+        yield _as_image(values[corner].reshape(height, width, 5))
         stride //= 2
 
 

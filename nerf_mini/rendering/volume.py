@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.region import Region
 from nerf_mini.ops import composite
-from nerf_mini.samplers import RaySamples
+from nerf_mini.samplers.samples import Samples
 
 
 @dataclass(frozen=True)
 class Rendering:
     """What a batch of rays sees: color (rays, 3), depth and opacity (rays,), the samples and their weights (samples,).
 
-    The depth is the mean distance sum(w t) / sum(w); 0 where the ray hits nothing.
+    The depth is the mean distance sum(w t) / sum(w), in scene units; 0 where the ray hits nothing.
     """
 
     color: Any
@@ -29,20 +31,19 @@ class Rendering:
 def render(
     field: Callable,
     parameters: Any,
-    origins: Any,
-    directions: Any,
-    samples: RaySamples,
+    region: Region,
+    rays: Rays,
+    samples: Samples,
     background: Any = None,
     noise: Any = None,
 ) -> Rendering:
-    """Render rays through a field.
+    """Render rays through a field in a region.
 
-    origins, directions (rays, 3), directions of unit length; `background` (3,) or (rays, 3) shines through what is
-    not opaque, None is black; `noise` (samples,) is added to the raw density. The function is plain NumPy and
-    differentiable in every float argument.
+    `background` (3,) or (rays, 3) shines through what is not opaque, None is black; `noise` (samples,) is added to the
+    raw density. The function is plain NumPy and differentiable in every float argument, those of the rays included.
     """
-    points = samples.points(origins, directions)  # (samples, 3)
-    density, color = field(parameters, points, directions, samples.ray_index, noise)
+    points = region.points(rays, samples.t, samples.ray_index)  # (samples, 3)
+    density, color = field(parameters, points, rays.directions, samples.ray_index, noise)
     color, distance, opacity, weights = composite(
         density, color, samples.t, samples.delta, samples.starts, samples.counts
     )

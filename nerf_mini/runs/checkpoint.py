@@ -1,32 +1,33 @@
-"""Checkpoints: all that a training needs to go on with the same bits."""
+"""Checkpoints: all that a run needs to go on with the same bits, with checksums of every array."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.io.files import write_atomically
+from nerf_mini.io.files import remove_leftovers, write_atomically
+from nerf_mini.runs.formats import MEAN, PARAMETERS, SAMPLER, VARIANCE, stamp, upgraded
 from nerf_mini.training.optimiser import AdamState
+from nerf_mini.training.state import TrainingState
 
-KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out corrupt
+KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out to be damaged
 
 
-@dataclass
-class Checkpoint:
-    """The state after `optimiser.step` steps; `seconds` is the training time so far, `method` what the method keeps
-    besides the parameters."""
+@dataclass(frozen=True)
+class Shapes:
+    """What a model's checkpoints hold: the shapes of the field's parameters, in nested dicts, and (shape, dtype) of
+    each array that its sampler keeps."""
 
-    parameters: Any
-    optimiser: AdamState
-    rng: np.random.Generator
-    seconds: float
-    method: dict[str, np.ndarray] = field(default_factory=dict)
+    field: Mapping[str, Any]
+    sampler: Mapping[str, tuple[tuple[int, ...], np.dtype]]
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
@@ -34,70 +35,141 @@ def checkpoint_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.npz"))
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint atomically as step-NNNNNNN.npz and delete all but the newest few."""
-    state = checkpoint.optimiser
-    meta = {"step": state.step, "seconds": checkpoint.seconds, "rng": checkpoint.rng.bit_generator.state}
-    arrays = {"meta": np.array(json.dumps(meta))}
-    trees = {"parameters": checkpoint.parameters, "mean": state.mean, "variance": state.variance}
-    for prefix, tree in {**trees, "method": checkpoint.method}.items():
-        arrays.update(_named(tree, prefix))
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name says it is of; -1 where it says none."""
+    digits = path.stem.removeprefix("step-")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def save(folder: Path, state: TrainingState) -> Path:
+    """Write a checkpoint atomically as step-NNNNNNN.npz and delete all but the newest few.
+
+    Raises UserError if the disk is full or the place cannot be written to.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    parts = {PARAMETERS: state.parameters, MEAN: state.optimiser.mean, VARIANCE: state.optimiser.variance}
+    for part, tree in {**parts, SAMPLER: state.sampler}.items():
+        arrays.update(_named(tree, part))
+    text = json.dumps({
+        **stamp("checkpoint"), "step": state.step, "seconds": state.seconds, "rng": state.rng.bit_generator.state,
+        "checksums": {name: checksum(array) for name, array in arrays.items()},
+    })  # fmt: skip
+    meta = np.array(text)
     path = folder / f"step-{state.step:07d}.npz"
-    for left in folder.glob(".step-*.tmp"):  # by a process that was killed while it wrote
-        left.unlink(missing_ok=True)
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    remove_leftovers(folder, age=0.0)  # nobody else writes here
+    write_atomically(
+        path, lambda file: np.savez(file, allow_pickle=False, meta=meta, checksum=np.array(checksum(meta)), **arrays)
+    )
     for old in checkpoint_files(folder)[:-KEPT]:
         old.unlink()
     return path
 
 
-def load(path: Path, template: Any, method: dict[str, np.ndarray] | None = None) -> Checkpoint:
-    """Read a checkpoint whose parameters have the form and shapes of `template`, and what the method keeps those of
-    `method`. Raises UserError if it is damaged."""
+def load(path: Path, shapes: Shapes, cube_side: float = 1.0) -> TrainingState:
+    """Read a checkpoint.
+
+    Args:
+        shapes: those that the model of the run has; see `Shapes`.
+        cube_side: of the occupancy grid's region, in scene units, which files of format 1 leave out.
+
+    Raises UserError if a bit of it is not as it was written, or if it is another model's.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            parts = [_filled(template, file, prefix, path) for prefix in ("parameters", "mean", "variance")]
-            kept = _filled(method or {}, file, "method", path)
-        rng = np.random.default_rng()
-        rng.bit_generator.state = meta["rng"]
-        optimiser = AdamState(int(meta["step"]), parts[1], parts[2])
-        return Checkpoint(parts[0], optimiser, rng, float(meta["seconds"]), kept)
+        meta, arrays = _verified(path)
     except Exception as error:  # damaged archives raise more kinds than are documented
-        raise UserError(f"{path}: the checkpoint is damaged ({type(error).__name__}: {error}).") from error
+        raise UserError(f"{path}: the checkpoint is damaged ({_reason(error)}).") from error
+    content = upgraded("checkpoint", {"meta": meta, "arrays": arrays}, str(path), meta, cube_side=cube_side)
+    try:
+        return _state(content["meta"], content["arrays"], shapes)
+    except Exception as error:  # the state of a generator, too, is checked by NumPy alone
+        raise UserError(f"{path}: the checkpoint is damaged, or of another model ({_reason(error)}).") from error
 
 
-def load_latest(
-    folder: Path, template: Any, method: dict[str, np.ndarray] | None = None
-) -> tuple[Checkpoint, list[str]]:
-    """The newest checkpoint that can be read (see `load`), and a message for each newer one that cannot.
+def load_latest(folder: Path, shapes: Shapes, cube_side: float = 1.0) -> tuple[TrainingState, list[str]]:
+    """The newest checkpoint that is sound (see `load`), and a message for each newer one that is not.
 
     Raises UserError if there is none.
     """
     problems: list[str] = []
     for path in reversed(checkpoint_files(folder)):
         try:
-            return load(path, template, method), problems
+            return load(path, shapes, cube_side), problems
         except UserError as error:
             problems.append(str(error))
     if problems:
         raise UserError("no checkpoint can be read: " + " ".join(problems) + " Train again with another --output.")
-    raise UserError(f"{folder}: holds no checkpoint yet; the training ended before its first one. Train again.")
+    raise UserError(f"{folder}: holds no checkpoint yet; the run ended before its first one. Train again.")
 
 
-def _named(tree: Any, prefix: str) -> Iterator[tuple[str, np.ndarray]]:
-    """The leaves of nested dicts under names like parameters/coarse/layer0/weight."""
-    if isinstance(tree, dict):
+def checksum(array: np.ndarray) -> int:
+    """CRC-32 of an array's dtype, shape and bytes."""
+    header = zlib.crc32(f"{array.dtype.str} {array.shape}".encode())
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, header)
+
+
+def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a file says about itself, and its arrays by name. Raises ValueError where a checksum is wrong."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    written, text = arrays.pop("checksum", None), arrays.pop("meta")
+    meta = json.loads(str(text))
+    if written is None and "format" not in meta:
+        return meta, arrays  # format 1 has no checksums
+    if written is None or int(written) != checksum(text):
+        raise ValueError("the checksum of its metadata is wrong")
+    checksums = meta["checksums"]
+    if checksums.keys() != arrays.keys():
+        raise ValueError(f"{sorted(checksums.keys() ^ arrays.keys())[0]} is missing or too many")
+    for name, array in arrays.items():
+        if checksum(array) != checksums[name]:
+            raise ValueError(f"the checksum of {name} is wrong")
+    return meta, arrays
+
+
+def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) -> TrainingState:
+    """The state from arrays by name. Raises ValueError unless they are those that are expected."""
+    expected = {f"{SAMPLER}/{name}": form for name, form in shapes.sampler.items()}
+    for name, shape in _named(shapes.field, "field"):
+        expected |= {f"{part}/{name}": (shape, np.dtype(np.float32)) for part in (PARAMETERS, MEAN, VARIANCE)}
+    for name in arrays:  # what else was learnt, such as corrections of cameras
+        part, _, rest = name.partition("/")
+        if part == PARAMETERS and not rest.startswith("field/"):
+            expected |= {f"{p}/{rest}": (arrays[name].shape, arrays[name].dtype) for p in (PARAMETERS, MEAN, VARIANCE)}
+    if expected.keys() != arrays.keys():
+        raise ValueError(f"{min(expected.keys() ^ arrays.keys())} is missing or too many")
+    for name, (shape, dtype) in expected.items():
+        if arrays[name].shape != shape or arrays[name].dtype != dtype:
+            raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected {dtype} {shape}")
+    rng = np.random.default_rng()
+    rng.bit_generator.state = meta["rng"]
+    step, seconds = int(meta["step"]), float(meta["seconds"])
+    if step < 0 or not 0 <= seconds < math.inf:
+        raise ValueError(f"{step} steps in {seconds} seconds")
+    parameters, mean, variance, sampler = (_nested(arrays, f"{p}/") for p in (PARAMETERS, MEAN, VARIANCE, SAMPLER))
+    return TrainingState(parameters, AdamState(step, mean, variance), rng, seconds, sampler)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"
+
+
+def _named(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings under names like parameters/field/coarse/layer0/weight."""
+    if isinstance(tree, Mapping):
         for key, member in tree.items():
             yield from _named(member, f"{prefix}/{key}")
     else:
         yield prefix, tree
 
 
-def _filled(template: Any, file: Any, prefix: str, path: Path) -> Any:
-    if isinstance(template, dict):
-        return {key: _filled(member, file, f"{prefix}/{key}", path) for key, member in template.items()}
-    array = file[prefix]
-    if array.shape != template.shape or array.dtype != template.dtype:
-        raise ValueError(f"{prefix} is {array.dtype} {array.shape}, expected {template.dtype} {template.shape}")
-    return array
+def _nested(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, Any]:
+    """The inverse of `_named`: nested dicts of the arrays whose names begin with the prefix."""
+    tree: dict[str, Any] = {}
+    for name, array in arrays.items():
+        if name.startswith(prefix):
+            *path, last = name.removeprefix(prefix).split("/")
+            branch = tree
+            for key in path:
+                branch = branch.setdefault(key, {})
+            branch[last] = array
+    return tree

@@ -6,163 +6,159 @@ cameras.json     cameras of the data set and bounds of its rays: enough to rende
 metrics.jsonl    one line of JSON per entry, in the order of steps
 checkpoints/     step-NNNNNNN.npz
 renders/, eval/  what was made of the run
+
+Older formats of the first two, and of checkpoints, are read too; see `runs.formats`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nerf_mini import __version__
-from nerf_mini.runs.checkpoint import Checkpoint, load_latest, save
 from nerf_mini.config import Config, from_dict, to_dict
+from nerf_mini.config.limits import quoted
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import Intrinsics
+from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
-from nerf_mini.models import Method, make_method
-from nerf_mini.scenes import Scene, load_scene
-from nerf_mini.training.optimiser import adam_init
-
-
-@dataclass(frozen=True)
-class SceneCameras:
-    """What a renderer needs of a data set: intrinsics, poses by split (views, 4, 4), ray bounds and background."""
-
-    intrinsics: Intrinsics
-    poses: dict[str, np.ndarray]
-    near: float
-    far: float
-    background: str
+from nerf_mini.runs import cameras as cameras_file
+from nerf_mini.runs.checkpoint import save
+from nerf_mini.runs.formats import stamp, upgraded
+from nerf_mini.runs.records import MetricsEntry
+from nerf_mini.scenes import SPLITS, Scene, SceneCameras, load_scene
+from nerf_mini.training.state import TrainingState
 
 
 @dataclass(frozen=True)
 class Run:
-    """An opened run folder."""
+    """A run folder, and nothing of it in memory but what its two JSON files say.
+
+    Attributes:
+        path: the folder.
+        config: the configuration, whose precision is resolved.
+        data: where the data set was; None where it was made from arrays.
+        cameras: those of the data set, and the colour behind it.
+    """
 
     path: Path
     config: Config
-    data: Path
+    data: Path | None
     cameras: SceneCameras
 
     @property
     def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def metrics(self) -> Path:
+        """The file of metrics."""
         return self.path / "metrics.jsonl"
 
     @property
     def renders(self) -> Path:
+        """The folder of pictures."""
         return self.path / "renders"
 
-    def method(self, checkpoint: Checkpoint | None = None) -> Method:
-        """The method of this run, in the state that a checkpoint holds."""
-        c = self.cameras
-        method = make_method(self.config, c.near, c.far, c.poses["train"], c.intrinsics)
-        if checkpoint is not None:
-            method.restore(checkpoint.method)
-        return method
+    @property
+    def evaluations(self) -> Path:
+        """The folder of evaluations."""
+        return self.path / "eval"
 
-    def fresh(self) -> Checkpoint:
-        """The state before the first step."""
-        rng = np.random.default_rng(self.config.seed)
-        method = self.method()
-        parameters = method.init(rng)
-        return Checkpoint(parameters, adam_init(parameters), rng, 0.0, method.state)
-
-    def latest(self) -> tuple[Checkpoint, list[str]]:
-        """The newest readable checkpoint, and warnings about unreadable ones."""
-        method = self.method()
-        return load_latest(self.checkpoints, method.init(np.random.default_rng(0)), method.state)
-
-    def scene(self, splits: tuple[str, ...], data: Path | None = None) -> Scene:
-        """The data set, from where it was when training began, or from `data`. Raises UserError for another one."""
+    def read_scene(self, splits: Sequence[str] = SPLITS, data: Path | None = None) -> Scene:
+        """The data set, from where it was when the run began, or from `data`. Raises UserError for another one."""
         where = data or self.data
+        if where is None:
+            raise UserError(f"{self.path}: its data was made from arrays and is not on the disk; say where it is.")
         if not where.exists():
             raise UserError(f"{where}: the data set of this run is not there any more; say where it is with --data.")
         scene = read_scene(where, self.config, splits)
-        if "train" in scene.splits and not np.array_equal(scene.splits["train"].poses, self.cameras.poses["train"]):
-            raise UserError(
-                f"{where}: is another data set than {self.path} was trained on; its training cameras differ."
-            )
+        self.require_same(scene)
         return scene
 
+    def require_same(self, scene: Scene) -> None:
+        """Raise a UserError for a data set that is not the run's."""
+        views = scene.splits.get("train")
+        if views is not None and not same_cameras(views.cameras, self.cameras.train):
+            raise UserError(
+                f"{scene.path or scene.name}: is another data set than {self.path} was trained on; its training cameras"
+                " differ."
+            )
 
-def read_scene(data: Path, config: Config, splits: tuple[str, ...] = ("train", "val", "test")) -> Scene:
+
+def same_cameras(first: Cameras, second: Cameras) -> bool:
+    """Whether two sets of cameras stand in the same places, but for the rounding of files in single precision."""
+    a, b = first.poses, second.poses
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def read_scene(data: Path, config: Config, splits: Sequence[str] = SPLITS) -> Scene:
     """The data set as the configuration wants it."""
     options = config.scene
     return load_scene(data, downscale=options.downscale, splits=splits, near=options.near, far=options.far)
 
 
-def create_run(path: Path, config: Config, scene: Scene) -> Run:
-    """A new run folder, with the checkpoint of step 0. Raises UserError if the folder holds anything already."""
+def require_free(path: Path) -> None:
+    """Raise a UserError if a folder for a new run holds anything already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(
             f"{path}: holds another run, or other files. Continue it with --resume, or choose another --output."
         )
-    background = scene.background if config.scene.background == "auto" else config.scene.background
-    poses = {split: views.poses for split, views in scene.splits.items()}
-    cameras = SceneCameras(scene.splits["train"].intrinsics, poses, scene.near, scene.far, background)
-    run = Run(path, config, scene.path.resolve(), cameras)
-    with undone_on_failure(path):
-        write_json(path / "cameras.json", _cameras_to_dict(cameras))
-        save(run.checkpoints, run.fresh())
-        # written last: a folder with a config.json is a whole run
-        write_json(path / "config.json", {"version": __version__, "data": str(run.data), "config": to_dict(config)})
-    return run
+
+
+def create_run(run: Run, state: TrainingState) -> None:
+    """Make the folder of a new run, with its first checkpoint; if that fails, nothing is left behind.
+
+    Raises UserError if the folder holds anything already, or cannot be written to.
+    """
+    require_free(run.path)
+    with undone_on_failure(run.path):
+        write_json(run.path / "cameras.json", {**stamp("cameras"), **cameras_file.to_json(run.cameras)})
+        save(run.checkpoints, state)
+        write_config(run)  # last: a folder with a config.json is a whole run
+
+
+def write_config(run: Run) -> None:
+    """Write config.json."""
+    data = None if run.data is None else str(run.data)
+    write_json(run.path / "config.json", {**stamp("config"), "data": data, "config": to_dict(run.config)})
 
 
 def open_run(path: Path) -> Run:
-    """Open an existing run folder. Raises UserError if it is none."""
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path}: is no run folder; it has no config.json. `nerf-mini train` makes one.")
-    saved = read_json(path / "config.json")
-    missing = [key for key in ("config", "data") if not isinstance(saved, dict) or key not in saved]
-    if missing:
-        raise UserError(f"{path / 'config.json'}: lacks the key {missing[0]!r}.")
-    config = from_dict(saved["config"], str(path / "config.json"))
-    return Run(path, config, Path(saved["data"]), _cameras_from_file(path / "cameras.json"))
+    """Open an existing run folder. Raises UserError if it is not one, or if its files are not what they should be."""
+    file = path / "config.json"
+    if not file.is_file():
+        raise UserError(f"{path}: is not a run folder; it has no config.json. `nerf-mini train` makes one.")
+    saved = upgraded("config", read_json(file), str(file))
+    for key in ("config", "data"):
+        if key not in saved:
+            raise UserError(f"{file}: lacks the key {key!r}.")
+    data = saved["data"]
+    if data is not None and not isinstance(data, str):
+        raise UserError(f"{file}: 'data' is {quoted(data)}; it must be a path, or null.")
+    config = from_dict(saved["config"], str(file))
+    file = path / "cameras.json"
+    cameras = cameras_file.from_json(upgraded("cameras", read_json(file), str(file)), str(file))
+    return Run(path, config, None if data is None else Path(data), cameras)
 
 
-def append_metrics(path: Path, entry: dict[str, Any]) -> None:
-    """Add one line of JSON."""
-    append_line(path, to_json(entry))
+def append_metrics(path: Path, entry: MetricsEntry) -> None:
+    """Add a line to metrics.jsonl."""
+    append_line(path, to_json(entry.to_json()))
 
 
 def truncate_metrics(path: Path, step: int) -> None:
-    """Drop the lines of steps after `step`, and a last line that was cut off: a resumed training writes them again."""
+    """Drop the lines of steps after `step`, and lines that are damaged: a resumed run writes them again."""
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             continue
     write_atomically(path, lambda file: file.write("".join(kept).encode()))
-
-
-def _cameras_to_dict(cameras: SceneCameras) -> dict[str, Any]:
-    return {
-        "intrinsics": asdict(cameras.intrinsics),
-        "near": cameras.near,
-        "far": cameras.far,
-        "background": cameras.background,
-        "poses": {split: poses.tolist() for split, poses in cameras.poses.items()},
-    }
-
-
-def _cameras_from_file(path: Path) -> SceneCameras:
-    saved = read_json(path)
-    try:
-        poses = {split: np.array(values, np.float64) for split, values in saved["poses"].items()}
-        intrinsics = Intrinsics(**saved["intrinsics"])
-        return SceneCameras(intrinsics, poses, saved["near"], saved["far"], saved["background"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: is damaged or was written by another version ({error}).") from error

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from nerf_mini.geometry.rays import Rays
 from nerf_mini.ops import positions
 
 
 @dataclass(frozen=True)
-class RaySamples:
-    """Samples along a batch of rays.
+class Samples:
+    """Samples along a batch of rays, in scene units.
 
-    t, delta (samples,): distance along the ray, and length of the interval that a sample stands for, in scene units
-    (delta in the unit of the field's density, where that is another);
+    t, delta (samples,): distance along the ray, and length of the interval that a sample stands for;
     ray_index (samples,) int64: the ray of each sample; starts, counts (rays,) int64: the samples of each ray.
     """
 
@@ -25,21 +25,24 @@ class RaySamples:
     starts: np.ndarray
     counts: np.ndarray
 
-    def points(self, origins: Any, directions: Any) -> Any:
-        """Positions of the samples, (samples, 3), for origins and directions (rays, 3)."""
-        return positions(origins, directions, self.t, self.ray_index)
+    def __len__(self) -> int:
+        return len(self.ray_index)
+
+    def points(self, rays: Rays) -> Any:
+        """Points origin + t direction, (samples, 3)."""
+        return positions(rays.origins, rays.directions, self.t, self.ray_index)
 
 
-def pack(t: np.ndarray, far: float) -> RaySamples:
-    """The dense case: t (rays, samples) ascending, every ray with as many samples.
+def pack(t: np.ndarray, far: np.ndarray) -> Samples:
+    """The dense case: t (rays, samples) ascending, every ray with as many samples; far (rays,).
 
     delta_i = t_{i+1} - t_i as in the paper; the last interval ends at `far`, so that what lies there is not made
     opaque.
     """
     rays, samples = t.shape
-    end = np.full((rays, 1), far, t.dtype)
+    end = far[:, None].astype(t.dtype)
     delta = np.maximum(np.diff(t, axis=1, append=end), 0)  # (rays, samples)
-    return RaySamples(
+    return Samples(
         t=t.reshape(-1),
         delta=delta.reshape(-1),
         ray_index=np.repeat(np.arange(rays), samples),
@@ -48,8 +51,8 @@ def pack(t: np.ndarray, far: float) -> RaySamples:
     )
 
 
-def pack_part(t: np.ndarray, far: float, kept: np.ndarray) -> RaySamples:
+def pack_part(t: np.ndarray, far: np.ndarray, kept: np.ndarray) -> Samples:
     """The samples of `pack` for which kept (rays, samples) is true: the others count as empty."""
     samples = pack(t, far)
     flat, counts = kept.reshape(-1), np.count_nonzero(kept, axis=1)
-    return RaySamples(samples.t[flat], samples.delta[flat], samples.ray_index[flat], np.cumsum(counts) - counts, counts)
+    return Samples(samples.t[flat], samples.delta[flat], samples.ray_index[flat], np.cumsum(counts) - counts, counts)

@@ -1,14 +1,51 @@
 """Stratified sampling: one sample in each of equally long bins."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 import numpy as np
+
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.samplers.base import Density
+from nerf_mini.samplers.samples import Samples, pack
 
 
 def stratified_samples(
-    near: float, far: float, rays: int, samples: int, rng: np.random.Generator | None = None, dtype=np.float32
+    near: np.ndarray, far: np.ndarray, samples: int, rng: np.random.Generator | None = None, dtype=np.float32
 ) -> np.ndarray:
-    """Distances t (rays, samples), ascending in [near, far] (Mildenhall et al. 2020, eq. 2).
+    """Distances t (rays, samples), ascending in [near, far] (Mildenhall et al. 2020, eq. 2); near, far (rays,).
 
     t_i is uniform in bin i of `samples` equal bins, drawn from `rng`; without one it is the middle of the bin.
     """
+    rays = len(near)
     within = np.full((rays, samples), 0.5, dtype) if rng is None else rng.random((rays, samples), dtype)
-    return (dtype(near) + (np.arange(samples, dtype=dtype) + within) * dtype((far - near) / samples)).astype(dtype)
+    start, width = near[:, None].astype(dtype), ((far - near) / samples)[:, None].astype(dtype)
+    return start + (np.arange(samples, dtype=dtype) + within) * width
+
+
+@dataclass
+class StratifiedSampler:
+    """As many stratified samples on every ray."""
+
+    rays: int
+    samples: int
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """See `Sampler`: nothing to keep."""
+        return {}
+
+    def rays_of_step(self) -> int:
+        """See `Sampler`."""
+        return self.rays
+
+    def before_step(self, density: Density, step: int, rng: np.random.Generator) -> None:
+        """See `Sampler`."""
+
+    def sample(
+        self, rays: Rays, density: Density | None = None, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Samples]:
+        """See `Sampler`; the samples' precision is the rays'."""
+        t = stratified_samples(rays.near, rays.far, self.samples, rng, rays.origins.dtype.type)
+        return np.arange(len(rays)), pack(t, rays.far)

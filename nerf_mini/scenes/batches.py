@@ -1,48 +1,48 @@
-"""A batch of training rays."""
+"""Batches of training pixels."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nerf_mini.geometry.cameras import camera_rays
-from nerf_mini.io.images import composite
-from nerf_mini.scenes import Views
+from nerf_mini.scenes.scene import Views
 
 
 @dataclass(frozen=True)
-class RayBatch:
-    """origins, directions, target colours and backgrounds, each (rays, 3) float32."""
+class PixelBatch:
+    """Pixels drawn from the views of a split.
 
-    origins: np.ndarray
-    directions: np.ndarray
-    target: np.ndarray
-    background: np.ndarray
+    view, column, row (n,) int64; values (n, 3), or (n, 4) with straight alpha, uint8.
+    """
 
-    def part(self, rays: slice) -> "RayBatch":
-        """Some of the rays."""
-        return RayBatch(self.origins[rays], self.directions[rays], self.target[rays], self.background[rays])
+    view: np.ndarray
+    column: np.ndarray
+    row: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def __getitem__(self, index: Any) -> PixelBatch:
+        """Some of the pixels, by a slice or an array of indices."""
+        return PixelBatch(self.view[index], self.column[index], self.row[index], self.values[index])
 
 
-def background_color(name: str, rays: int, rng: np.random.Generator | None = None) -> np.ndarray:
-    """(rays, 3) float32: "white", "black", or "random", one uniform colour per ray (white without `rng`)."""
-    if name == "random" and rng is not None:
-        return rng.random((rays, 3), np.float32)
-    return np.full((rays, 3), 0.0 if name == "black" else 1.0, np.float32)
-
-
-def draw_batch(views: Views, rays: int, background: str, crop: float, rng: np.random.Generator) -> RayBatch:
-    """Rays through random pixels of random views, drawn with replacement.
+def draw_pixels(views: Views, count: int, crop: float, rng: np.random.Generator) -> PixelBatch:
+    """`count` pixels, drawn with replacement, each pixel of each view as likely as any other.
 
     `crop` is the fraction of width and height, around the centre, that pixels are drawn from.
     """
-    intrinsics = views.intrinsics
-    view = rng.integers(len(views), size=rays)
-    column, row = (_central(size, crop, rays, rng) for size in (intrinsics.width, intrinsics.height))
-    origins, directions = camera_rays(intrinsics, views.poses[view], column, row)
-    colors = background_color(background, rays, rng)
-    return RayBatch(origins, directions, composite(views.pixels(view, row, column), colors), colors)
-
-
-def _central(size: int, crop: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    kept = max(1, round(size * crop))
-    return (size - kept) // 2 + rng.integers(kept, size=count)
+    size = views.cameras.size
+    kept = np.maximum(1, np.rint(size * crop).astype(np.int64))  # (V, 2)
+    ends = np.cumsum(kept[:, 0] * kept[:, 1])
+    place = rng.integers(ends[-1], size=count)  # among the central pixels of all views
+    view = np.searchsorted(ends, place, side="right")
+    kept, size = kept[view], size[view]
+    row, column = np.divmod(place - ends[view], kept[:, 0])  # negative rows, counted from the last one
+    row += kept[:, 1]
+    column += (size[:, 0] - kept[:, 0]) // 2
+    row += (size[:, 1] - kept[:, 1]) // 2
+    return PixelBatch(view, column, row, views.colors(view, column, row))

@@ -23,7 +23,7 @@ def load_scene(
 
     Args:
         path: a Blender-style folder, or a tiny NeRF .npz file or the folder with it.
-        downscale: whole factor by which images shrink (area average) and their intrinsics with them.
+        downscale: whole factor by which images shrink (area average) and their cameras with them.
         splits: which to read; one that the data set lacks is left out of the scene, except that "train" must exist.
         near, far: distances along rays, in scene units, instead of the data set's own.
 

@@ -1,14 +1,19 @@
-"""A data set in memory: images with the cameras that took them, in splits."""
+"""A data set in memory: pixels with the cameras that saw them, in splits."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.geometry.cameras import Cameras, Intrinsics
+from nerf_mini.geometry.cameras import Cameras
 
 SPLITS = ("train", "val", "test")
+WHITE, BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -31,56 +36,97 @@ class SceneCameras:
 
 @dataclass(frozen=True)
 class Views:
-    """One split: V images of one size and the cameras that took them.
+    """One split: V images, which may differ in size, and the cameras that took them.
 
     Attributes:
-        images: (V, H, W, 3), or (V, H, W, 4) with straight alpha, uint8: a quarter of the memory of float32.
-        poses: (V, 4, 4) float64, camera-to-world, OpenGL axes.
-        intrinsics: common to all the views.
+        cameras: one per view; their sizes are those of the images.
+        pixels: (P, 3), or (P, 4) with straight alpha, uint8: the images one after the other, each row by row.
         names: one per view, for logs and for the names of renders.
     """
 
-    images: np.ndarray
-    poses: np.ndarray
-    intrinsics: Intrinsics
+    cameras: Cameras
+    pixels: np.ndarray
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        count, size = len(self.names), (self.intrinsics.height, self.intrinsics.width)
-        if self.images.shape[:3] != (count, *size) or self.images.dtype != np.uint8:
-            raise ValueError(f"{count} views of {size} cannot hold images {self.images.shape} {self.images.dtype}")
-        if self.poses.shape != (count, 4, 4):
-            raise ValueError(f"{count} views cannot hold poses {self.poses.shape}")
+        if self.pixels.ndim != 2 or self.pixels.shape[1] not in (3, 4) or self.pixels.dtype != np.uint8:
+            raise ValueError(f"pixels must be (P, 3) or (P, 4) uint8, not {self.pixels.shape} {self.pixels.dtype}")
+        if not len(self.cameras) == len(self.names) == len(self.starts):
+            raise ValueError(f"{len(self.cameras)} cameras cannot have {len(self.names)} names")
+        wanted = int(np.prod(self.cameras.size, axis=1).sum())
+        if len(self.pixels) != wanted:
+            raise ValueError(f"cameras with {wanted} pixels in all cannot hold {len(self.pixels)}")
+
+    @classmethod
+    def from_images(cls, cameras: Cameras, images: Iterable[np.ndarray], names: Iterable[str]) -> Views:
+        """Pack images (height, width, 3 or 4) uint8, one per camera.
+
+        Where only some have an alpha channel, the others become opaque. A deque is emptied on the way, so that the
+        images are never in memory twice.
+        """
+        images = images if isinstance(images, deque) else deque(images)
+        for index, (image, (width, height)) in enumerate(zip(images, cameras.size.tolist(), strict=True)):
+            if image.shape[:2] != (height, width):
+                raise ValueError(f"camera {index} is of {width}x{height} pixels, its image {image.shape}")
+        channels = max((image.shape[2] for image in images), default=3)
+        pixels = np.empty((sum(image.shape[0] * image.shape[1] for image in images), channels), np.uint8)
+        start = 0
+        while images:
+            image = images.popleft()
+            part = pixels[start : start + image.shape[0] * image.shape[1]]
+            part[:, 3:] = 255
+            part[:, : image.shape[2]] = image.reshape(len(part), -1)
+            start += len(part)
+        return cls(cameras, pixels, tuple(names))
 
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """The first pixel of each view, (V,) int64."""
+        counts = np.prod(self.cameras.size, axis=1)
+        return np.cumsum(counts) - counts
+
     @property
     def has_alpha(self) -> bool:
-        return self.images.shape[3] == 4
+        return self.pixels.shape[1] == 4
 
-    def pixels(self, view: int | np.ndarray, rows: int | np.ndarray, columns: int | np.ndarray) -> np.ndarray:
-        """The stored values of single pixels, indices broadcast together: uint8 (..., 3|4)."""
-        return self.images[view, rows, columns]
+    def image(self, index: int) -> np.ndarray:
+        """One image, (height, width, 3 or 4) uint8; a view of the pixels, not a copy."""
+        width, height = self.cameras.size[index].tolist()
+        start = self.starts[index]
+        return self.pixels[start : start + width * height].reshape(height, width, -1)
+
+    def colors(self, view: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """The stored values of single pixels: indices (n,) -> (n, 3 or 4) uint8."""
+        return self.pixels[self.starts[view] + row * self.cameras.size[view, 0] + column]
+
+    def __getitem__(self, index: slice) -> Views:
+        """Some of the views."""
+        kept = range(len(self))[index]
+        return Views.from_images(self.cameras[index], [self.image(i) for i in kept], [self.names[i] for i in kept])
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A data set: its splits and how far from the cameras the scene begins and ends.
+    """A data set.
 
     Attributes:
         name: for people.
-        path: the folder or file it was read from.
+        path: the folder or file it was read from; None where it was made from arrays.
         kind: the reader's name, such as "blender" or "tiny_nerf".
         splits: those among `SPLITS` that were asked for and exist.
-        near, far: distances along rays, in scene units.
-        background: what the data set is usually composited on, "white" or "black".
+        background: the colour that the data set is usually composited on, (3,) in [0, 1].
     """
 
     name: str
-    path: Path
+    path: Path | None
     kind: str
     splits: Mapping[str, Views]
-    near: float
-    far: float
-    background: str
+    background: tuple[float, float, float]
+
+    @property
+    def cameras(self) -> SceneCameras:
+        """Cameras and background."""
+        return SceneCameras({split: views.cameras for split, views in self.splits.items()}, self.background)

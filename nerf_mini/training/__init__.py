@@ -1,1 +1,7 @@
-"""Training: the loss and its gradient, the optimiser, and the loop over steps."""
+"""Training: the loss and its gradient, the optimiser, and the loop over steps. Nothing here knows a file."""
+
+from nerf_mini.training.memory import memory_needed
+from nerf_mini.training.state import TrainingState
+from nerf_mini.training.trainer import EndReason, StepReport, Trainer
+
+__all__ = ["EndReason", "StepReport", "Trainer", "TrainingState", "memory_needed"]

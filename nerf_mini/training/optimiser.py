@@ -1,9 +1,10 @@
-"""Adam, and the schedule of its learning rate."""
+"""Adam, its parameter groups, and the schedule of its learning rates."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,34 @@ import numpy as np
 from autodiff import tree
 from nerf_mini.config import OptimiserConfig
 from nerf_mini.ops import adam_step
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Exponential decay of a learning rate: geometric from `initial` to `final`, constant from there on."""
+
+    initial: float
+    final: float
+
+    def at(self, progress: float) -> float:
+        """The rate after a share `progress`, from 0 to 1, of the run."""
+        return self.initial * (self.final / self.initial) ** min(1.0, progress)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are updated alike.
+
+    Attributes:
+        path: the keys that lead to them, such as ("field", "tables"); () for all.
+        schedule: of their learning rate.
+        sparse: leave entries alone whose gradient is exactly zero, with their means: for tables of which a step touches
+            a part.
+    """
+
+    path: tuple[str, ...]
+    schedule: Schedule
+    sparse: bool = False
 
 
 @dataclass
@@ -22,37 +51,38 @@ class AdamState:
     variance: Any
 
 
-def learning_rate(config: OptimiserConfig, step: int, progress: float | None = None) -> float:
-    """Exponential decay: geometric from `learning_rate` at step 0 to `final_rate` at `decay_steps`, then constant.
-
-    `progress`, from 0 to 1, replaces step / decay_steps where a training is bound by time instead of steps.
-    """
-    progress = min(1.0, step / config.decay_steps if progress is None else progress)
-    return config.learning_rate * (config.final_rate / config.learning_rate) ** progress
-
-
 def adam_init(parameters: Any) -> AdamState:
+    """The state before the first step."""
     return AdamState(0, tree.map_leaves(np.zeros_like, parameters), tree.map_leaves(np.zeros_like, parameters))
 
 
 def adam_update(
     config: OptimiserConfig,
+    groups: Sequence[ParameterGroup],
     parameters: Any,
     gradient: Any,
     state: AdamState,
-    progress: float | None = None,
-    lazy: Collection[str] = (),
+    progress: float,
 ) -> None:
     """One step of Adam (Kingma and Ba 2015, algorithm 1), in place on the parameters and the state.
 
-    In the leaves of the parameters' members named in `lazy`, entries whose gradient is exactly zero are left alone.
+    Each leaf belongs to the first group whose path leads to it; leaves without a group are left alone. `progress`, from
+    0 to 1, is for the schedules.
     """
-    rate = learning_rate(config, state.step, progress)
     state.step += 1
     leaves = (tree.flatten(t)[0] for t in (parameters, gradient, state.mean, state.variance))
-    is_lazy = [path.startswith(tuple(f"[{name!r}]" for name in lazy)) for path in tree.paths(parameters)]
-    for p, g, m, v, skips in zip(*leaves, is_lazy, strict=True):
+    of_leaves = _groups_of(tuple(tree.paths(parameters)), tuple(groups))
+    for group, p, g, m, v in zip(of_leaves, *leaves, strict=True):
+        if group is None:
+            continue
         adam_step(
-            p, g, m, v, step=state.step, rate=rate, beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon,
-            sparse=skips,
+            p, g, m, v, step=state.step, rate=group.schedule.at(progress), beta1=config.beta1, beta2=config.beta2,
+            epsilon=config.epsilon, sparse=group.sparse,
         )  # fmt: skip
+
+
+@lru_cache
+def _groups_of(paths: tuple[str, ...], groups: tuple[ParameterGroup, ...]) -> list[ParameterGroup | None]:
+    """The group of each leaf, in the order of `tree.flatten`."""
+    prefixes = [("".join(f"[{key!r}]" for key in group.path), group) for group in groups]
+    return [next((group for prefix, group in prefixes if path.startswith(prefix)), None) for path in paths]

@@ -319,3 +319,9 @@ def test_a_traced_value_from_outside_is_a_constant_inside():
 def test_stop_gradient_stops_all_levels():
     assert grad(grad(lambda x: stop_gradient(x) ** 2 * x))(3.0) == 0.0
     assert jvp(lambda x: stop_gradient({"a": x})["a"] * x, (3.0,), (1.0,))[1] == 3.0
+
+
+def test_a_pullback_takes_a_python_number():
+    for f in (lambda b: b @ b, lambda b: np.dot(b, b), np.sum, np.linalg.norm):
+        pullback = vjp(f, np.arange(1.0, 4.0))[1]
+        np.testing.assert_array_equal(pullback(2.0)[0], pullback(np.float64(2.0))[0])

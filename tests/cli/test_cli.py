@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -13,12 +14,12 @@ from PIL import Image
 
 import nerf_mini.cli.program as cli
 from nerf_mini import __version__
-from nerf_mini.cli.program import VERBS, main, parse_train
+from nerf_mini.cli.arguments import parse_train
+from nerf_mini.cli.program import VERBS, main
 from nerf_mini.config import PRESETS
 from nerf_mini.io.images import read_image, to_uint8
-from nerf_mini.rendering.images import render_image
 from nerf_mini.runs.evaluation import target_image
-from nerf_mini.runs.folder import open_run
+from nerf_mini.runs.restoring import load_trainer
 from nerf_mini.scenes import load_scene
 
 ROOT = Path(__file__).parents[2]
@@ -72,11 +73,11 @@ def test_eval_writes_figures_that_the_pictures_bear_out(own_run, capsys):
     assert {"psnr", "ssim", "views", "seconds_per_view"} <= result.keys()
     assert result["split"] == "test" and result["step"] == 20 and result["seconds_per_view"] > 0
     assert [view["name"] for view in result["views"]] == ["r_000", "r_001"]
-    run = open_run(own_run)
-    views, (state, _) = run.scene(("train", "test")).splits["test"], run.latest()
+    trainer = load_trainer(own_run)
+    views = trainer.scene.splits["test"]
     for index, row in enumerate(result["views"]):
-        image = render_image(run.method(), state.parameters, views.intrinsics, views.poses[index], "white").color
-        mse = np.mean((image.astype(np.float64) - target_image(views, index, "white")) ** 2)
+        image = trainer.render(views.cameras, index).color
+        mse = np.mean((image.astype(np.float64) - target_image(views, index, (1.0, 1.0, 1.0))) ** 2)
         assert row["psnr"] == pytest.approx(-10 * np.log10(mse))
         assert -1 <= row["ssim"] <= 1
     for key in ("psnr", "ssim"):
@@ -102,11 +103,9 @@ def test_render_writes_pictures_of_the_test_cameras_with_maps(own_run):
     assert sorted(p.name for p in folder.iterdir()) == [
         f"{kind}_{number:03d}.png" for kind in ("color", "depth", "opacity") for number in range(2)
     ]
-    run = open_run(own_run)
-    state, _ = run.latest()
+    trainer = load_trainer(own_run)
     for number in range(2):
-        pose = run.cameras.poses["test"][number]
-        image = render_image(run.method(), state.parameters, run.cameras.intrinsics, pose, "white")
+        image = trainer.render(trainer.cameras.splits["test"], number)
         np.testing.assert_array_equal(read_image(folder / f"color_{number:03d}.png"), to_uint8(image.color))
         opacity = iio.imread(folder / f"opacity_{number:03d}.png")
         assert opacity.shape[:2] == (16, 16)
@@ -183,27 +182,46 @@ def test_every_setting_is_an_option(tiny_config, tiny_options):
 def test_the_paper_preset_is_the_papers():
     """8 layers of 256, skip after 5, 64 + 128 samples, encodings of 10 and 4; and single options still override it."""
     config = parse_train(["data", "--preset", "paper"]).config
-    assert config == PRESETS["paper"]
-    network, sampling = config.network, config.sampling
+    assert config == PRESETS["paper"].config
+    network, sampling = config.model.network, config.model.hierarchical
     assert (network.depth, network.width, network.skip) == (8, 256, 5)
     assert (network.position_frequencies, network.direction_frequencies) == (10, 4)
     assert (sampling.coarse_samples, sampling.fine_samples, network.density_activation) == (64, 128, "relu")
     assert (config.optimiser.learning_rate, config.optimiser.final_rate) == (5e-4, 5e-5)
     other = parse_train(["data", "--preset=paper", "--width", "128", "--skip", "None"]).config
-    assert (other.network.width, other.network.skip, other.network.depth) == (128, None, 8)
+    assert (other.model.network.width, other.model.network.skip, other.model.network.depth) == (128, None, 8)
 
 
-@pytest.mark.parametrize(
-    ("script", "verb"), [("train", "train"), ("render", "render"), ("evaluate", "eval"), ("make_scene", "scene")]
-)
+SCRIPTS = [
+    ("train", "train"), ("render", "render"), ("evaluate", "eval"), ("make_scene", "scene"), ("benchmark", "benchmark")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "verb"), SCRIPTS)
 def test_the_scripts_are_the_verbs(script, verb, monkeypatch):
     called = []
     monkeypatch.setattr(cli, "main", lambda arguments: called.append(arguments) or 7)
     monkeypatch.setattr(sys, "argv", [f"{script}.py", "here", "--seed", "3"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(SystemExit) as exit:
         runpy.run_path(str(ROOT / "scripts" / f"{script}.py"), run_name="__main__")
     assert exit.value.code == 7
     assert called == [[verb, "here", "--seed", "3"]]
+
+
+@pytest.mark.parametrize(("script", "verb"), SCRIPTS)
+def test_the_scripts_run_in_a_fresh_clone(script, verb, tmp_path):
+    """Without installation, from any folder, in an interpreter that knows the dependencies alone."""
+    run = (
+        "import sys, runpy; script, *folders = sys.argv[1:]; sys.path += folders; sys.argv[1:] = ['--help']\n"
+        "runpy.run_path(script, run_name='__main__')"
+    )
+    paths = sysconfig.get_paths()
+    script_file = str(ROOT / "scripts" / f"{script}.py")
+    command = [sys.executable, "-S", "-P", "-E", "-c", run, script_file, paths["purelib"], paths["platlib"]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: nerf-mini {verb}" in done.stdout
 
 
 def test_the_module_is_the_command(monkeypatch, capsys):
@@ -219,7 +237,7 @@ def test_the_set_in_the_repository_is_ready_to_train_on():
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 3e6
     scene = load_scene(folder)
     assert set(scene.splits) == {"train", "val", "test"}
-    assert all((v.intrinsics.width, v.intrinsics.height) == (100, 100) for v in scene.splits.values())
+    assert all((views.cameras.size == 100).all() for views in scene.splits.values())
 
 
 def test_progressive_pictures_on_the_command_line(own_run, tmp_path, capsys):
@@ -248,4 +266,4 @@ def test_with_runs_of_both_methods_the_default_one_is_resumed(own_blobs, tiny_op
     assert main(["train", str(own_blobs), *tiny_options, "--max-steps", "1"]) == 0
     (tmp_path / "runs" / "scene-instant").mkdir()
     assert main(["train", str(own_blobs), "--resume"]) == 2
-    assert "scene-instant: is no run folder" in capsys.readouterr().err
+    assert "scene-instant: is not a run folder" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from nerf_mini.kernels.matmul import BFLOAT16, COLUMNS, ROWS
-from nerf_mini.kernels.matmul import matmul as matmul_part
+from nerf_mini.kernels.matmul import panel_matmul as matmul_part
 from nerf_mini.ops import GridMLPShape, MLPShape, mlp, mlp_parameter_shapes
 from nerf_mini.ops.plan import _write_panels, word_dtype
 

@@ -32,19 +32,20 @@ def run_script(script, *arguments, env=None, check=True, timeout=300, cwd=None):
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 @pytest.mark.parametrize("method", ["instant", "nerf"])
-def test_a_training_step_needs_no_other_version_of_these_kernels(method, precision, blobs, tmp_path):
+def test_a_training_step_needs_no_other_version_of_these_kernels(method, precision, blobs):
     script = """
         import sys
-        from dataclasses import replace
-        from pathlib import Path
-        from nerf_mini.config import PRESETS
+        from nerf_mini.config import from_preset
         from nerf_mini.kernels import activations, compositing, dense_network, hash_encoding
-        from nerf_mini.training.loop import start, train_step
+        from nerf_mini.scenes import load_scene
+        from nerf_mini.training import Trainer
 
-        data, output, method, precision = sys.argv[1:]
-        config = PRESETS["default" if method == "instant" else "small"]
-        training = start(Path(data), Path(output), replace(config, precision=precision))
-        for use in training.method.field.operators:
+        data, method, precision = sys.argv[1:]
+        scene = load_scene(data)
+        config = from_preset("default" if method == "instant" else "small", precision=precision)
+        trainer = Trainer(config, scene.cameras, scene)
+        trainer.warm_up = lambda: None
+        for use in trainer.model.operators:
             use.run_forward()
             use.run_backward()
         kernels = [
@@ -54,31 +55,29 @@ def test_a_training_step_needs_no_other_version_of_these_kernels(method, precisi
         if method == "instant":
             kernels += [hash_encoding.hash_grid_forward, hash_encoding.hash_grid_backward]
         assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
-        train_step(training)
+        trainer.step()
         assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
     """
-    run_script(script, blobs, tmp_path / "run", method, precision)
+    run_script(script, blobs, method, precision)
 
 
 def test_with_an_empty_cache_the_helper_compiles_and_the_training_waits(blobs, tmp_path):
     script = """
         import sys
-        from dataclasses import replace
-        from pathlib import Path
-        from nerf_mini.config import PRESETS
+        from nerf_mini.config import from_preset
         from nerf_mini.kernels.activations import activate_backward
         from nerf_mini.kernels.compositing import composite_backward
         from nerf_mini.kernels.dense_network import network_backward
-        from nerf_mini.training.loop import start, train
+        from nerf_mini.scenes import load_scene
+        from nerf_mini.training import Trainer
 
-        config = PRESETS["small"]
-        config = replace(config, precision="float32", training=replace(config.training, max_steps=1))
-        train(start(Path(sys.argv[1]), Path(sys.argv[2]), config))
+        scene = load_scene(sys.argv[1])
+        Trainer(from_preset("small", precision="float32"), scene.cameras, scene).step()
         for kernel in (network_backward, activate_backward, composite_backward):
             assert sum(kernel.stats.cache_hits.values()) == 1, kernel
             assert not kernel.stats.cache_misses, kernel
     """
-    run_script(script, blobs, tmp_path / "run", env={"NUMBA_CACHE_DIR": str(tmp_path / "cache")})
+    run_script(script, blobs, env={"NUMBA_CACHE_DIR": str(tmp_path / "cache")})
 
 
 def test_what_goes_wrong_here_ends_the_helper(monkeypatch, tmp_path):
@@ -198,7 +197,7 @@ def test_importing_the_package_changes_nothing():
     script = """
         import os, sys
         before = dict(os.environ)
-        import nerf_mini.models, nerf_mini.runtime, nerf_mini.training.loop
+        import nerf_mini.models, nerf_mini.runtime, nerf_mini.training
         assert dict(os.environ) == before
         assert "numba.np.ufunc.omppool" not in sys.modules
     """

@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff import check_grads, grad, jacobian
-from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import look_at
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.region import Box
 from nerf_mini.ops import composite, distortion, positions
 from nerf_mini.rendering.volume import render
-from nerf_mini.samplers import RaySamples, pack, stratified_samples
+from nerf_mini.samplers import Samples, pack, stratified_samples
 from nerf_mini.scenes.synthetic import default_blobs
 
 # Three rays of one, no and four samples.
@@ -86,7 +89,7 @@ def test_weights_and_gradients_are_finite_for_extreme_densities_and_distances(dt
     """R5: density e^m, distances t e^k, 100 rays of 128 samples."""
     for m, k in itertools.product((-100, -10, 0, 10), repeat=2):
         t = np.tile(np.linspace(0, 1, 129) * np.exp(float(k)), (100, 1)).astype(dtype)
-        samples = pack(t[:, :-1], dtype(t[0, -1]))
+        samples = pack(t[:, :-1], t[:, -1])
         density = np.full(samples.t.shape, np.exp(float(m)), dtype)
 
         def weights(density, t, delta, samples=samples):
@@ -183,6 +186,8 @@ def test_weights_are_shares_that_sum_to_the_opacity(values, dtype):
 
 # -- whole rays --------------------------------------------------------------------------------------------------------
 
+SPACE = Box((0.0, 0.0, 0.0), 1.0)  # its unit cube has the coordinates of the scene
+
 
 def constant_field(density):
     def field(parameters, points, directions, ray_index, noise):
@@ -191,70 +196,89 @@ def constant_field(density):
     return field
 
 
-def down(rays, dtype=np.float64):
-    """Rays from (0, 0, 4) straight down."""
-    return np.tile(np.array([0, 0, 4], dtype), (rays, 1)), np.tile(np.array([0, 0, -1], dtype), (rays, 1))
+def down(rays, far=5.0):
+    """Rays from (0, 0, 4) straight down, between the distances 2 and `far`."""
+    origins, directions = np.tile([0.0, 0.0, 4.0], (rays, 1)), np.tile([0.0, 0.0, -1.0], (rays, 1))
+    return Rays(origins, directions, np.full(rays, 2.0), np.full(rays, far), np.zeros(rays, np.int64))
 
 
 def test_background_shines_through_what_is_not_opaque():
     """color = sum w c + (1 - opacity) background, for one background or one per ray; None is black."""
-    origins, directions = down(2)
-    samples = pack(np.tile([2.0, 3.0, 4.0], (2, 1)), 5.0)
+    rays = down(2)
+    samples = pack(np.tile([2.0, 3.0, 4.0], (2, 1)), rays.far)
     through = np.exp(-3 * 0.4)
     backgrounds = np.array([[1.0, 0.0, 0.5], [0.2, 0.4, 0.6]])
-    black = render(constant_field(0.4), None, origins, directions, samples)
+    black = render(constant_field(0.4), None, SPACE, rays, samples)
     np.testing.assert_allclose(black.color, 0.25 * (1 - through))
-    each = render(constant_field(0.4), None, origins, directions, samples, backgrounds)
+    each = render(constant_field(0.4), None, SPACE, rays, samples, backgrounds)
     np.testing.assert_allclose(each.color, 0.25 * (1 - through) + through * backgrounds)
-    one = render(constant_field(0.4), None, origins, directions, samples, backgrounds[0])
+    one = render(constant_field(0.4), None, SPACE, rays, samples, backgrounds[0])
     np.testing.assert_allclose(one.color, 0.25 * (1 - through) + through * backgrounds[:1].repeat(2, 0))
-    nothing = render(constant_field(0.0), None, origins, directions, samples, backgrounds)
+    nothing = render(constant_field(0.0), None, SPACE, rays, samples, backgrounds)
     np.testing.assert_array_equal(nothing.color, backgrounds)
 
 
 def test_depth_is_the_mean_distance_and_safe_where_there_is_nothing():
-    origins, directions = down(1)
-    t = np.array([[2.0, 3.0, 4.0]])
-    wall = render(constant_field(1e6), None, origins, directions, pack(t, 5.0))
+    rays = down(1)
+    samples = pack(np.array([[2.0, 3.0, 4.0]]), rays.far)
+    wall = render(constant_field(1e6), None, SPACE, rays, samples)
     np.testing.assert_allclose(wall.depth, [2.0])
-    thin = render(constant_field(1e-9), None, origins, directions, pack(t, 5.0))
+    thin = render(constant_field(1e-9), None, SPACE, rays, samples)
     np.testing.assert_allclose(thin.depth, [3.0], rtol=1e-6)
-    empty = render(constant_field(0.0), None, origins, directions, pack(t, 5.0))
+    empty = render(constant_field(0.0), None, SPACE, rays, samples)
     np.testing.assert_array_equal(empty.depth, [0.0])
 
     def depth(scale):
         def field(parameters, points, directions, ray_index, noise):
             return scale * np.ones(len(points)), np.ones((len(points), 3))
 
-        return render(field, None, origins, directions, pack(t, 5.0)).depth.sum()
+        return render(field, None, SPACE, rays, samples).depth.sum()
 
     assert np.isfinite(grad(depth)(0.0))
 
 
 def test_a_ray_without_samples_shows_the_background():
-    origins, directions = down(2)
-    samples = RaySamples(np.array([3.0]), np.array([1.0]), np.array([1]), np.array([0, 0]), np.array([0, 1]))
-    rendering = render(constant_field(2.0), None, origins, directions, samples, np.array([0.1, 0.2, 0.3]))
+    samples = Samples(np.array([3.0]), np.array([1.0]), np.array([1]), np.array([0, 0]), np.array([0, 1]))
+    rendering = render(constant_field(2.0), None, SPACE, down(2), samples, np.array([0.1, 0.2, 0.3]))
     np.testing.assert_array_equal(rendering.color[0], [0.1, 0.2, 0.3])
     assert rendering.opacity[0] == rendering.depth[0] == 0 and rendering.opacity[1] > 0.8
 
 
-def test_rendering_is_differentiable_in_rays_and_background(rng):
-    """Through points, density and colour of a soft blob, in both modes and to second order."""
-    center = np.array([0.2, -0.1, 0.0])
+def test_a_field_is_asked_at_points_of_the_unit_cube_and_answers_per_scene_unit():
+    """The region decides where the field lies; depth and optical depth are those of the scene, whatever its side."""
+    rays, asked = down(2), []
+    samples = pack(np.tile([2.0, 3.0, 4.0], (2, 1)), rays.far)
 
     def field(parameters, points, directions, ray_index, noise):
-        density = 4 * np.exp(-np.sum((points - center) ** 2, axis=1))
-        return density, 0.5 + 0.5 * np.sin(points + directions[ray_index])
+        asked.append(points)
+        return constant_field(0.4)(parameters, points, directions, ray_index, noise)
 
-    origins, directions = down(2)
-    samples = pack(np.tile(np.linspace(2, 5.5, 8), (2, 1)), 6.0)
+    for box in (SPACE, Box((-2.0, -1.0, -3.0), 5.0)):
+        rendering = render(field, None, box, rays, samples)
+        np.testing.assert_allclose(asked[-1], (samples.points(rays) - box.low) / box.side, rtol=1e-15)
+        np.testing.assert_allclose(rendering.opacity, 1 - np.exp(-3 * 0.4), rtol=1e-14)
+        np.testing.assert_array_equal(rendering.depth, render(field, None, SPACE, rays, samples).depth)
+
+
+def test_rendering_is_differentiable_in_rays_and_background(rng):
+    """Through points, density and colour of a soft blob, in both modes and to second order."""
+    box = Box((-2.0, -1.0, -3.0), 5.0)
+    center = box.to_unit(np.array([0.2, -0.1, 0.0]))
+
+    def field(parameters, points, directions, ray_index, noise):
+        offset = box.side * (points - center)
+        density = 4 * np.exp(-np.sum(offset**2, axis=1))
+        return density, 0.5 + 0.5 * np.sin(box.side * points + directions[ray_index])
+
+    rays = down(2, far=6.0)
+    samples = pack(np.tile(np.linspace(2, 5.5, 8), (2, 1)), rays.far)
 
     def color(origins, directions, background):
-        rendering = render(field, None, origins, directions, samples, background)
+        bent = Rays(origins, directions, rays.near, rays.far, rays.view)
+        rendering = render(field, None, box, bent, samples, background)
         return rendering.color, rendering.depth, rendering.opacity
 
-    check_grads(color, (origins, directions + rng.normal(0, 0.1, (2, 3)), rng.random((2, 3))), order=2)
+    check_grads(color, (rays.origins, rays.directions + rng.normal(0, 0.1, (2, 3)), rng.random((2, 3))), order=2)
 
 
 # -- exact scenes ------------------------------------------------------------------------------------------------------
@@ -270,49 +294,51 @@ def test_a_homogeneous_ball_has_opacity_by_its_chord(density, offset):
     """
     chord = 2 * np.sqrt(1 - offset**2)
     exact = 1 - np.exp(-density * chord)
-    origins, directions = down(1)
-    origins[0, 0] = offset
+    rays = down(1, far=6.0)
+    rays.origins[0, 0] = offset
 
     def ball(parameters, points, directions, ray_index, noise):
         inside = np.sum(points**2, axis=1) < 1
         return np.where(inside, density, 0.0), np.ones((len(points), 3))
 
     for n in (16, 100, 1000):
-        t = stratified_samples(2.0, 6.0, 1, n, dtype=np.float64)
+        t = stratified_samples(rays.near, rays.far, n, dtype=np.float64)
         h = 4 / n
-        found = render(ball, None, origins, directions, pack(t, 6.0)).opacity[0]
+        found = render(ball, None, SPACE, rays, pack(t, rays.far)).opacity[0]
         assert abs(found - exact) <= density * h * np.exp(-density * (chord - h)) + 1e-12
     tiled = np.linspace(4 - chord / 2, 4 + chord / 2, 8)[:-1]
-    samples = pack(tiled[None] + 1e-9, 4 + chord / 2 + 1e-9)
-    np.testing.assert_allclose(render(ball, None, origins, directions, samples).opacity, exact, rtol=1e-7)
+    samples = pack(tiled[None] + 1e-9, np.array([4 + chord / 2 + 1e-9]))
+    np.testing.assert_allclose(render(ball, None, SPACE, rays, samples).opacity, exact, rtol=1e-7)
 
 
 @pytest.fixture(scope="module")
 def view_of_blobs():
     """Rays through a volume of blobs, and their exact colour, opacity and depth."""
     pose = look_at([2.4, 2.4, 2.1], [0.0, 0.0, 0.0])
-    origins, directions = image_rays(Intrinsics.from_field_of_view(12, 12, 0.5), pose, np.float64)
-    return origins, directions, default_blobs().render_exact(origins, directions, 2.0, 6.0)
+    rays = Cameras.from_field_of_view(pose, 12, 12, 0.5, 2.0, 6.0).image_rays(dtype=np.float64)
+    return rays, default_blobs().render_exact(rays.origins, rays.directions, 2.0, 6.0)
 
 
-def render_view(origins, directions, n, dtype=np.float64):
-    blobs = default_blobs()
+def render_view(rays, n, dtype=np.float64):
+    blobs, box = default_blobs(), Box((-1.5, -1.5, -1.5), 3.0)
 
     def field(parameters, points, directions, ray_index, noise):
+        points = np.array(box.low) + box.side * points.astype(np.float64)
         return blobs.density(points).astype(dtype), blobs.color(points).astype(dtype)
 
-    t = stratified_samples(2.0, 6.0, len(origins), n, dtype=dtype)
-    return render(field, None, origins.astype(dtype), directions.astype(dtype), pack(t, 6.0))
+    t = stratified_samples(rays.near, rays.far, n, dtype=dtype)
+    single = Rays(rays.origins.astype(dtype), rays.directions.astype(dtype), rays.near, rays.far, rays.view)
+    return render(field, None, box, single, pack(t, rays.far))
 
 
 def test_the_quadrature_converges_to_exact_colours_with_second_order(view_of_blobs):
     """Samples in the middle of their intervals: for a smooth volume halving them divides the error by four."""
-    origins, directions, (color, opacity, depth) = view_of_blobs
+    rays, (color, opacity, depth) = view_of_blobs
     seen = opacity > 0.5
     assert seen.sum() > 20
     errors = []
     for n in (64, 128, 256, 512):
-        found = render_view(origins, directions, n)
+        found = render_view(rays, n)
         errors.append([np.abs(found.color - color).max(), np.abs(found.depth - depth)[seen].max()])
         np.testing.assert_allclose(found.opacity, opacity, atol=1e-6)  # the sum of a smooth density converges at once
     ratios = np.array(errors[:-1]) / np.array(errors[1:])
@@ -321,8 +347,8 @@ def test_the_quadrature_converges_to_exact_colours_with_second_order(view_of_blo
 
 
 def test_single_precision_renders_the_exact_colours(view_of_blobs):
-    origins, directions, (color, opacity, _) = view_of_blobs
-    found = render_view(origins, directions, 1024, np.float32)
+    rays, (color, opacity, _) = view_of_blobs
+    found = render_view(rays, 1024, np.float32)
     assert found.color.dtype == np.float32
     np.testing.assert_allclose(found.color, color, atol=3e-5)
     np.testing.assert_allclose(found.opacity, opacity, atol=3e-6)

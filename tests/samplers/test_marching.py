@@ -1,16 +1,21 @@
 """Ray and cube, and marching through occupied cells, against brute force."""
 
+import dataclasses
+
 import numba
 import numpy as np
 import pytest
 
-from nerf_mini.config import Config, InstantConfig
-from nerf_mini.geometry.cameras import Intrinsics, look_at
+from nerf_mini.config import OccupancyConfig
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.paths import orbit
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.region import Box
 from nerf_mini.kernels import marching
-from nerf_mini.models import Instant
-from nerf_mini.samplers.occupancy import Cube, OccupancyGrid, cube_of_cameras, pixels_across
+from nerf_mini.samplers import OccupancyGrid, OccupancySampler
+from nerf_mini.samplers.occupancy import SCHEDULE
 
-CUBE = Cube((-1.5, -1.0, 0.0), 3.0)
+CUBE = Box((-1.5, -1.0, 0.0), 3.0)
 STEP = 0.037
 
 
@@ -19,7 +24,7 @@ def clip_ray(*arguments):
     return marching.clip_ray(*arguments)
 
 
-def rays(count, seed=0):
+def make_rays(count, near=0.0, far=20.0, seed=0):
     rng = np.random.default_rng(seed)
     origins = rng.standard_normal((count, 3))
     origins *= 5 / np.linalg.norm(origins, axis=1, keepdims=True)
@@ -27,19 +32,23 @@ def rays(count, seed=0):
     directions = target - origins
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     directions[:3] = np.eye(3)  # along the axes, through and beside the cube
-    return origins.astype(np.float32), directions.astype(np.float32)
+    bounds = (np.broadcast_to(np.asarray(bound, float), (count,)).copy() for bound in (near, far))
+    return Rays(origins.astype(np.float32), directions.astype(np.float32), *bounds, np.zeros(count, np.int64))
 
 
-def occupied_grid(share, seed=0, resolution=16):
-    grid = OccupancyGrid.full(CUBE, resolution)
-    grid.density[:] = np.random.default_rng(seed).random(grid.density.shape) < share
-    grid.mark_occupied(0.5)
-    return grid
+def make_sampler(share=1.0, room=100_000, resolution=16, region=CUBE, step=STEP):
+    """A sampler in whose grid a random share of the cells is occupied, with room for so many samples."""
+    cameras = Cameras.make(orbit(2, 5.0), (8, 8), 8.0, near=2.0, far=8.0)
+    sampler = OccupancySampler(region, OccupancyConfig(occupancy_resolution=resolution), cameras)
+    sampler.grid.density[:] = np.random.default_rng(0).random(sampler.grid.density.shape) < share
+    sampler.grid.mark_occupied(0.5)
+    sampler.step_length, sampler.budget = step, room // SCHEDULE.marched_per_sample
+    return sampler
 
 
-def march(grid, origins, directions, near=0.0, far=20.0, room=100_000):
-    jitter = np.random.default_rng(1).random(len(origins), np.float32)
-    return grid.march(origins, directions, jitter, near, far, STEP, room), jitter
+def march(sampler, rays):
+    jitter = np.random.default_rng(1).random(len(rays), np.float32)
+    return sampler.march(rays, jitter), jitter
 
 
 @pytest.mark.parametrize(
@@ -60,13 +69,14 @@ def test_where_a_ray_enters_and_leaves_the_cube(origin, direction, expected):
         np.testing.assert_allclose((t_in, t_out), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("bounds", [(0.0, 20.0), (np.linspace(2, 5, 60), np.linspace(8, 4, 60))], ids=["wide", "own"])
 @pytest.mark.parametrize("share", [0.0, 0.003, 0.2, 1.0])
-def test_samples_are_exactly_the_candidates_in_occupied_cells(share):
-    grid, (origins, directions) = occupied_grid(share), rays(60)
-    marched, jitter = march(grid, origins, directions)
+def test_samples_are_exactly_the_candidates_in_occupied_cells(share, bounds):
+    sampler, rays = make_sampler(share), make_rays(60, *bounds)
+    grid, (marched, jitter) = sampler.grid, march(sampler, rays)
     for ray in range(60):
-        o, d = origins[ray].astype(float), directions[ray].astype(float)
-        t_in, t_out = clip_ray(o, d, CUBE.array, 0.0, 20.0)
+        o, d = rays.origins[ray].astype(float), rays.directions[ray].astype(float)
+        t_in, t_out = clip_ray(o, d, CUBE.array, rays.near[ray], rays.far[ray])
         t = t_in + (np.arange(int(max(t_out - t_in, 0) / STEP) + 2) + jitter[ray]) * STEP
         t = t[t < t_out]
         place = (o + t[:, None] * d - CUBE.low) * (grid.resolution / CUBE.side)
@@ -80,13 +90,14 @@ def test_samples_are_exactly_the_candidates_in_occupied_cells(share):
 
 
 def test_packed_samples_are_sorted_inside_and_within_the_budget():
-    grid, (origins, directions) = occupied_grid(0.3), rays(80)
-    marched, _ = march(grid, origins, directions, near=3.0, far=6.0)
+    sampler, rays = make_sampler(0.3), make_rays(80, near=3.0, far=6.0)
+    marched, _ = march(sampler, rays)
     total = marched.counts.sum()
     for budget in (0, total // 2, total):
-        chosen, kept, points, samples = marched.packed(origins, directions, CUBE, STEP, budget)
+        chosen, samples = marched.packed(budget, STEP)
+        points = CUBE.points(rays[chosen], samples.t, samples.ray_index)
         assert samples.counts.sum() == len(points) == len(samples.t) <= budget
-        np.testing.assert_array_equal(kept, directions[chosen])
+        np.testing.assert_array_equal(samples.delta, np.float32(STEP))
         np.testing.assert_array_equal(samples.starts, np.cumsum(samples.counts) - samples.counts)
         np.testing.assert_array_equal(samples.ray_index, np.repeat(np.arange(len(chosen)), samples.counts))
         assert np.all((points >= -1e-6) & (points <= 1 + 1e-6)) and np.all((samples.t >= 3) & (samples.t <= 6))
@@ -95,33 +106,114 @@ def test_packed_samples_are_sorted_inside_and_within_the_budget():
 
 
 def test_a_ray_without_room_is_dropped_and_not_cut():
-    grid, (origins, directions) = occupied_grid(1.0), rays(80)
-    full, _ = march(grid, origins, directions)
-    small, _ = march(grid, origins, directions, room=int(full.counts.sum()) // 2)
+    rays = make_rays(80)
+    full, _ = march(make_sampler(), rays)
+    small, _ = march(make_sampler(room=int(full.counts.sum()) // 2), rays)
     assert np.any(small.counts < 0)
     np.testing.assert_array_equal(small.counts[small.counts >= 0], full.counts[small.counts >= 0])
 
 
 def test_the_same_bits_for_one_and_two_threads():
-    grid, (origins, directions) = occupied_grid(0.3), rays(80)
+    sampler, rays = make_sampler(0.3), make_rays(80)
     before, found = numba.get_num_threads(), []
     try:
         for threads in (1, 2):
             numba.set_num_threads(threads)
-            marched, _ = march(grid, origins, directions)
-            packed = marched.packed(origins, directions, CUBE, STEP, 10**6)
-            found.append(packed[2].tobytes() + packed[3].t.tobytes())
+            marched, _ = march(sampler, rays)
+            chosen, samples = marched.packed(10**6, STEP)
+            points = CUBE.points(rays[chosen], samples.t, samples.ray_index)
+            found.append(chosen.tobytes() + points.tobytes() + samples.t.tobytes())
     finally:
         numba.set_num_threads(before)
     assert found[0] == found[1]
+
+
+# -- what is seen of it ------------------------------------------------------------------------------------------------
+
+
+def fog(points):
+    """Density per scene unit, from 0 to 6, that changes through the cube."""
+    return (3 + 3 * np.sin(np.float32(9) * points).prod(axis=1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.3, 5.0, 40.0])
+def test_samples_end_where_the_light_does(density):
+    """Kept are those samples of a ray in front of which the optical depth is below the limit, and no others."""
+    sampler, rays = make_sampler(0.5), make_rays(70)
+
+    def field(points):
+        return np.float32(density) * fog(points)
+
+    marched, _ = march(sampler, rays)
+    seen = sampler.visible(rays, marched, field)
+    _, samples = marched.packed(10**6, STEP)
+    optical = field(CUBE.points(rays, samples.t, samples.ray_index)).astype(float) * STEP
+    for ray in range(70):
+        mine = slice(samples.starts[ray], samples.starts[ray] + samples.counts[ray])
+        before = np.cumsum(optical[mine]) - optical[mine]
+        assert (np.abs(before - SCHEDULE.opaque) > 1e-4).all(), "the limit should lie between two samples"
+        assert seen.counts[ray] == np.count_nonzero(before < SCHEDULE.opaque)
+    assert (seen.counts.sum() < marched.counts.sum()) == (density >= 5.0)
+
+
+def test_a_step_takes_the_first_rays_that_fill_the_budget_and_learns_how_many_to_draw():
+    sampler, rays = make_sampler(0.5), make_rays(150)
+    sampler.budget, before = 2000, sampler.samples_per_ray[0]
+    chosen, samples = sampler.sample(rays, fog, np.random.default_rng(0))
+    np.testing.assert_array_equal(chosen, np.arange(len(chosen)))
+    assert len(chosen) < 150 and 1900 < len(samples) <= 2000
+    per_ray = len(samples) / len(chosen)
+    for _ in range(60):
+        sampler.sample(rays, fog, np.random.default_rng(0))
+    assert abs(sampler.samples_per_ray[0] - per_ray) < 0.1 * per_ray < abs(before - per_ray)
+    assert sampler.rays_of_step() == int(2000 / sampler.samples_per_ray[0])
+
+
+def test_without_a_generator_the_lattice_begins_half_a_step_inside():
+    sampler, rays = make_sampler(), make_rays(60)
+    chosen, samples = sampler.sample(rays, lambda points: np.zeros(len(points), np.float32), None)
+    assert len(chosen) == 60
+    for ray in np.flatnonzero(samples.counts):
+        t_in, _ = clip_ray(rays.origins[ray], rays.directions[ray], CUBE.array, 0.0, 20.0)
+        assert samples.t[samples.starts[ray]] == pytest.approx(t_in + STEP / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1 / 128, 64.0])
+def test_the_unit_of_length_does_not_matter(unit):
+    """A scene in other units, with a density per such a unit: the same samples, to the bit for a power of two."""
+    rays = make_rays(70, 1.0, 9.0)
+    other = dataclasses.replace(
+        rays, origins=np.float32(unit) * rays.origins, near=unit * rays.near, far=unit * rays.far
+    )
+    region = Box(tuple((unit * np.array(CUBE.low)).tolist()), unit * CUBE.side)
+    here, there = make_sampler(0.5), make_sampler(0.5, region=region, step=unit * STEP)
+    chosen, samples = here.sample(rays, lambda points: 40 * fog(points), np.random.default_rng(0))
+    found, scaled = there.sample(other, lambda points: 40 * fog(points) / np.float32(unit), np.random.default_rng(0))
+    assert there.length_of_step() == unit * here.length_of_step()
+    np.testing.assert_array_equal(found, chosen)
+    np.testing.assert_array_equal(scaled.counts, samples.counts)
+    np.testing.assert_array_equal(scaled.t, np.float32(unit) * samples.t)
+    np.testing.assert_array_equal(scaled.delta, np.float32(unit) * samples.delta)
+    grids = OccupancyGrid.full(CUBE, 16), OccupancyGrid.full(region, 16)
+    for grid, length in zip(grids, (1.0, unit), strict=True):
+        rng = np.random.default_rng(3)
+        for step in range(64):
+            grid.update(lambda points, length=length: ball(points) / np.float32(length), step, rng)
+    assert 0 < grids[0].occupied_share < 1
+    np.testing.assert_array_equal(grids[1].cells.bits, grids[0].cells.bits)
 
 
 # -- the occupancy grid ------------------------------------------------------------------------------------------------
 
 
 def ball(points):
-    """Density 40 in a ball around the middle of the unit cube."""
-    return np.where(np.linalg.norm(points - 0.5, axis=1) < 0.25, 40.0, 0.0).astype(np.float32)
+    """Optical depth 40 per side of the cube, in a ball around its middle."""
+    inside = np.linalg.norm(points - 0.5, axis=1) < 0.25
+    return np.where(inside, 40.0 / CUBE.side, 0.0).astype(np.float32)
+
+
+def occupied_cells(grid):
+    return np.unpackbits(grid.cells.bits, axis=2, bitorder="little").astype(bool)
 
 
 def test_the_grid_finds_what_is_dense_and_never_loses_it():
@@ -131,9 +223,10 @@ def test_the_grid_finds_what_is_dense_and_never_loses_it():
     reach = np.sqrt(3) / 2 / 16
     for step in range(1500):
         grid.update(ball, step, rng)
-        occupied = np.unpackbits(grid.bits, axis=2, bitorder="little").astype(bool)
+        occupied = occupied_cells(grid)
         assert occupied[distance < 0.25 - reach].all(), f"a dense cell was lost at step {step}"
     assert not occupied[distance > 0.25 + reach].any(), "an empty cell is still occupied"
+    assert grid.occupied_share == occupied.mean()
 
 
 def test_the_sweep_visits_every_cell_once_a_round():
@@ -148,49 +241,30 @@ def test_the_sweep_visits_every_cell_once_a_round():
 def test_cells_that_no_camera_sees_are_gone_for_good(blobs):
     from nerf_mini.scenes import load_scene
 
-    views = load_scene(blobs).splits["train"]
-    grid = OccupancyGrid.full(Cube((-40.0, -40.0, -40.0), 80.0), 32)
-    grid.forget_unseen(views.poses[:1], views.intrinsics)
+    cameras = load_scene(blobs).cameras.train[:1]
+    region = Box((-40.0, -40.0, -40.0), 80.0)
+    grid = OccupancyGrid.full(region, 32)
+    grid.forget_unseen(cameras)
     unseen = grid.density < 0
     assert 0.5 < unseen.mean() < 1
     rng = np.random.default_rng(0)
     for step in range(200):
         grid.update(lambda points: np.full(len(points), 9.0, np.float32), step, rng)
-    occupied = np.unpackbits(grid.bits, axis=2, bitorder="little").astype(bool)
-    np.testing.assert_array_equal(occupied, ~unseen)
+    np.testing.assert_array_equal(occupied_cells(grid), ~unseen)
 
 
-def test_the_cube_lies_around_what_the_cameras_look_at(blobs):
-    from nerf_mini.scenes import load_scene
-
-    scene = load_scene(blobs)
-    cube = cube_of_cameras(scene.splits["train"].poses, 2.0, 6.0)
-    assert cube.side == 3.0
-    assert cube_of_cameras(scene.splits["train"].poses, 2.0, 6.0, 2.5).side == 2.5
-    one = cube_of_cameras(scene.splits["train"].poses[:1], 2.0, 6.0)
-    pose = scene.splits["train"].poses[0]
-    np.testing.assert_allclose(np.array(one.low) + 1.5, pose[:3, 3] - 4 * pose[:3, 2], atol=1e-6)
-
-
-def test_pixels_across_the_cube_are_those_of_its_middle():
-    """A camera at distance D with focal length f sees a side s, face on and in the middle, as f s / D pixels."""
-    cube = Cube((-1.0, -1.0, -1.0), 2.0)
-    poses = np.array([look_at((0.0, -4.0, 0.0), (0.0, 0.0, 0.0)), look_at((4.0, 0.0, 0.0), (0.0, 0.0, 0.0))])
-    intrinsics = Intrinsics.from_field_of_view(100, 80, 0.7)
-    corners = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    in_camera = (corners - poses[0, :3, 3]) @ poses[0, :3, :3]
-    columns = intrinsics.focal_x * in_camera[:, 0] / -in_camera[:, 2]
-    assert pixels_across(cube, poses, intrinsics) == pytest.approx(abs(columns[1] - columns[0]))
-
-
-def test_the_finest_grid_follows_the_pixels_unless_it_is_given():
-    poses = np.array([look_at((0.0, -4.0, 0.0), (0.0, 0.0, 0.0)), look_at((4.0, 0.0, 0.0), (0.0, 0.0, 0.0))])
-
-    def finest(size, **settings):
-        config = Config(method="instant", instant=InstantConfig(**settings))
-        method = Instant(config, 2.0, 6.0, poses, Intrinsics.from_field_of_view(size, size, 0.7))
-        return method.field.grid.finest
-
-    assert finest(400) == pytest.approx(2 * finest(200), abs=1)
-    assert finest(200, finest_resolution=99) == 99
-    assert finest(2) == InstantConfig().base_resolution
+def test_whatever_one_of_the_cameras_sees_is_kept():
+    """Cameras of several sizes and focal lengths: no pixel looks into a cell that was thrown away."""
+    sizes, focal = [(16, 9), (5, 20), (12, 12)], [(20.0, 25.0), (30.0, 30.0), (9.0, 8.0)]
+    cameras = Cameras.make(orbit(3, 4.0), sizes, focal, near=0.5, far=9.0, lens="radial-tangential",
+                           lens_parameters=[-0.05, 0.01])  # fmt: skip
+    region = Box((-6.0, -6.0, -6.0), 12.0)
+    grid = OccupancyGrid.full(region, 32)
+    grid.forget_unseen(cameras)
+    assert 0.05 < np.mean(grid.density < 0) < 0.95
+    for view in range(3):
+        rays = cameras.image_rays(view)
+        for t in np.arange(0.5, 9.0, 0.1):
+            points = region.to_unit(rays.origins + np.float32(t) * rays.directions)
+            cells = (points[((points > 0) & (points < 1)).all(axis=1)] * 32).astype(int)
+            assert (grid.density[tuple(cells.T)] >= 0).all()

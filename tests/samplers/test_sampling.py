@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff import vjp
+from nerf_mini.geometry.rays import Rays
 from nerf_mini.kernels.sampling import sample_forward
 from nerf_mini.ops import sample_histogram
-from nerf_mini.samplers import fine_samples, pack, pack_part, stratified_samples
+from nerf_mini.samplers import StratifiedSampler, fine_samples, pack, pack_part, stratified_samples
 
 
 def draw(edges, weights, u):
@@ -21,6 +22,11 @@ def draw(edges, weights, u):
 def jittered(rng, n):
     """One quantile in each of n equally likely shares."""
     return (np.arange(n) + rng.random(n)) / n
+
+
+def stratified(near, far, rays, samples, rng=None, dtype=np.float32):
+    """Stratified samples of rays that are all bounded alike."""
+    return stratified_samples(np.full(rays, near), np.full(rays, far), samples, rng, dtype)
 
 
 def kolmogorov_smirnov(samples, cumulative):
@@ -138,7 +144,7 @@ def test_samples_lie_in_bins_of_positive_weight_and_in_order(weights, quantiles,
 def test_stratified_samples_lie_one_in_each_bin(near, length, samples, seed, dtype):
     """t_i in [near + i h, near + (i + 1) h], h = (far - near) / samples, up to rounding; ascending in [near, far]."""
     far = near + length
-    t = stratified_samples(near, far, 3, samples, np.random.default_rng(seed), dtype)
+    t = stratified(near, far, 3, samples, np.random.default_rng(seed), dtype)
     assert t.shape == (3, samples) and t.dtype == dtype
     lower = near + np.arange(samples) * (length / samples)
     rounding = 8 * np.finfo(dtype).eps * far
@@ -147,30 +153,54 @@ def test_stratified_samples_lie_one_in_each_bin(near, length, samples, seed, dty
 
 
 def test_without_a_generator_stratified_samples_are_the_middles_of_the_bins():
-    t = stratified_samples(2.0, 6.0, 2, 8)
+    t = stratified(2.0, 6.0, 2, 8)
     np.testing.assert_array_equal(t, np.tile(np.float32(2.25 + 0.5 * np.arange(8)), (2, 1)))
 
 
 def test_stratified_samples_are_uniform_in_their_bins(rng):
-    t = stratified_samples(0.0, 8.0, 20_000, 8, rng, np.float64)
+    t = stratified(0.0, 8.0, 20_000, 8, rng, np.float64)
     for i in range(8):
         assert kolmogorov_smirnov(np.sort(t[:, i]), lambda x, i=i: x - i) < 1.63 / np.sqrt(20_000)  # 1 % level
     assert np.abs(np.corrcoef(t.T) - np.eye(8)).max() < 0.04  # bins are drawn independently
+
+
+def test_each_ray_is_sampled_between_its_own_bounds(rng):
+    near, far = rng.uniform(0, 3, 50), rng.uniform(4, 9, 50)
+    together = stratified_samples(near, far, 7, np.random.default_rng(1), np.float64)
+    within = np.random.default_rng(1).random((50, 7))
+    for ray in range(50):
+        edges = np.linspace(near[ray], far[ray], 8)
+        np.testing.assert_allclose(together[ray], edges[:-1] + within[ray] * np.diff(edges), rtol=1e-12)
+
+
+def test_the_stratified_sampler_samples_every_ray_alike(rng):
+    sampler, ends = StratifiedSampler(rays=30, samples=5), (np.linspace(1, 2, 30), np.linspace(5, 9, 30))
+    assert sampler.rays_of_step() == 30 and sampler.state == {}
+    for dtype in (np.float32, np.float64):
+        rays = Rays(np.zeros((30, 3), dtype), np.ones((30, 3), dtype), *ends, np.zeros(30, np.int64))
+        chosen, samples = sampler.sample(rays, None, np.random.default_rng(4))
+        np.testing.assert_array_equal(chosen, np.arange(30))
+        wanted = pack(stratified_samples(*ends, 5, np.random.default_rng(4), dtype), ends[1])
+        for name in ("t", "delta", "ray_index", "starts", "counts"):
+            np.testing.assert_array_equal(getattr(samples, name), getattr(wanted, name))
+        assert samples.t.dtype == samples.delta.dtype == dtype
+    _, middles = sampler.sample(rays, None, None)
+    np.testing.assert_allclose(middles.t.reshape(30, 5)[:, 2], np.mean(ends, axis=0))
 
 
 # -- packed ------------------------------------------------------------------------------------------------------------
 
 
 def test_packed_intervals_reach_to_the_next_sample_and_the_last_to_far():
-    t = np.array([[2.0, 3.0, 5.0], [2.5, 2.5, 6.0]])
-    samples = pack(t, 6.0)
-    np.testing.assert_array_equal(samples.delta, [1, 2, 1, 0, 3.5, 0])
+    t, far = np.array([[2.0, 3.0, 5.0], [2.5, 2.5, 6.0]]), np.array([6.0, 6.5])
+    samples = pack(t, far)
+    np.testing.assert_array_equal(samples.delta, [1, 2, 1, 0, 3.5, 0.5])
     np.testing.assert_array_equal(samples.t, t.reshape(-1))
     np.testing.assert_array_equal(samples.ray_index, [0, 0, 0, 1, 1, 1])
     np.testing.assert_array_equal((samples.starts, samples.counts), ([0, 3], [3, 3]))
-    assert pack(t.astype(np.float32), 6.0).delta.dtype == np.float32
+    assert len(samples) == 6 and pack(t.astype(np.float32), far).delta.dtype == np.float32
     origins, directions = np.array([[1.0, 0, 0], [0, 0, 0]]), np.array([[0.0, 0, -1], [0, 1, 0]])
-    points = samples.points(origins, directions)
+    points = samples.points(Rays(origins, directions, np.full(2, 2.0), far, np.zeros(2, np.int64)))
     np.testing.assert_array_equal(points[1], [1, 0, -3])
     np.testing.assert_array_equal(points[5], [0, 6, 0])
 
@@ -181,7 +211,7 @@ def test_packed_intervals_reach_to_the_next_sample_and_the_last_to_far():
 @pytest.fixture
 def coarse(rng):
     """Distances of 16 coarse samples on 40 rays, and weights that favour some."""
-    t = stratified_samples(2.0, 6.0, 40, 16, rng)
+    t = stratified(2.0, 6.0, 40, 16, rng)
     return t, (rng.random((40, 16)) ** 6).astype(np.float32)
 
 
@@ -197,7 +227,7 @@ def test_fine_samples_are_sorted_and_contain_the_coarse_ones(coarse, rng):
 
 def test_fine_samples_gather_where_the_weight_is(rng):
     """All weight on coarse sample 6: the new ones lie between the mid-points to its neighbours."""
-    t = stratified_samples(2.0, 6.0, 5, 16, rng, np.float64)
+    t = stratified(2.0, 6.0, 5, 16, rng, np.float64)
     weights = np.zeros((5, 16))
     weights[:, 6] = 1
     fine = fine_samples(t, weights, 64, rng)
@@ -216,7 +246,7 @@ def test_fine_samples_are_shared_out_in_proportion_to_the_weights(rng):
 
 
 def test_an_empty_ray_is_sampled_evenly():
-    t = stratified_samples(2.0, 6.0, 1, 16, dtype=np.float64)
+    t = stratified(2.0, 6.0, 1, 16, dtype=np.float64)
     new = np.setdiff1d(fine_samples(t, np.zeros((1, 16)), 140, None), t)
     np.testing.assert_allclose(np.diff(new), (6 - 2) * 14 / 16 / 140, rtol=1e-6)
 
@@ -235,7 +265,7 @@ def test_no_gradient_flows_through_the_positions(coarse):
 def test_the_same_seed_gives_the_same_samples(coarse):
     t, weights = coarse
     for sample in (
-        lambda seed: stratified_samples(2.0, 6.0, 10, 8, np.random.default_rng(seed)),
+        lambda seed: stratified(2.0, 6.0, 10, 8, np.random.default_rng(seed)),
         lambda seed: fine_samples(t, weights, 8, np.random.default_rng(seed)),
     ):
         np.testing.assert_array_equal(sample(1), sample(1))
@@ -252,7 +282,8 @@ def test_a_part_of_the_samples_keeps_their_lengths(rng):
     t = np.sort(rng.uniform(2, 6, (5, 9)), axis=1)
     kept = rng.random((5, 9)) < 0.4
     kept[2] = False
-    whole, part = pack(t, 6.0), pack_part(t, 6.0, kept)
+    far = np.full(5, 6.0)
+    whole, part = pack(t, far), pack_part(t, far, kept)
     for field in ("t", "delta", "ray_index"):
         np.testing.assert_array_equal(getattr(part, field), getattr(whole, field)[kept.reshape(-1)])
     np.testing.assert_array_equal(part.counts, kept.sum(axis=1))

@@ -12,10 +12,11 @@ from hypothesis.extra import numpy as hypothesis_numpy
 from PIL import Image
 
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import look_at
 from nerf_mini.geometry.paths import orbit
+from nerf_mini.geometry.poses import look_at
 from nerf_mini.io.images import composite, downscale, read_image, to_uint8, write_image
 from nerf_mini.scenes import load_scene
+from nerf_mini.scenes.scene import BLACK, WHITE, Scene, Views
 
 HEIGHT, WIDTH, ANGLE = 6, 8, 0.7
 
@@ -58,6 +59,19 @@ def _npz(path: Path, count: int = 5, **changes: object) -> Path:
     return path
 
 
+def _bounds(scene: Scene) -> tuple[float, float]:
+    """Near and far, which are the same for every camera of these data sets."""
+    cameras = list(scene.cameras.splits.values())
+    near, far = (np.unique(np.concatenate([getattr(c, name) for c in cameras])) for name in ("near", "far"))
+    assert len(near) == len(far) == 1
+    return near[0], far[0]
+
+
+def _images(views: Views) -> np.ndarray:
+    """All images of a split whose images are of one size: (V, H, W, 3 or 4)."""
+    return np.stack([views.image(index) for index in range(len(views))])
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Good data
 
@@ -65,19 +79,22 @@ def _npz(path: Path, count: int = 5, **changes: object) -> Path:
 def test_a_blender_folder(folder):
     scene = load_scene(folder)
     assert (scene.kind, scene.name, scene.path) == ("blender", folder.name, folder)
-    assert (scene.near, scene.far, scene.background) == (2.0, 6.0, "white")
+    assert _bounds(scene) == (2.0, 6.0) and scene.background == scene.cameras.background == WHITE
     assert {split: len(views) for split, views in scene.splits.items()} == {"train": 5, "val": 1, "test": 2}
     train = scene.splits["train"]
-    assert train.images.shape == (5, HEIGHT, WIDTH, 4) and train.images.dtype == np.uint8 and train.has_alpha
+    assert scene.cameras.train is train.cameras
+    assert train.pixels.shape == (5 * HEIGHT * WIDTH, 4) and train.pixels.dtype == np.uint8 and train.has_alpha
     assert train.names == tuple(f"r_{index}" for index in range(5))
-    np.testing.assert_array_equal(train.poses, orbit(5, 4.0))
+    np.testing.assert_array_equal(train.cameras.poses, orbit(5, 4.0))
     focal = 0.5 * WIDTH / math.tan(0.5 * ANGLE)
-    assert (train.intrinsics.focal_x, train.intrinsics.focal_y) == (focal, focal)
-    assert (train.intrinsics.center_x, train.intrinsics.center_y) == (WIDTH / 2, HEIGHT / 2)
+    np.testing.assert_array_equal(train.cameras.focal, np.full((5, 2), focal))
+    np.testing.assert_array_equal(train.cameras.center, np.tile([WIDTH / 2, HEIGHT / 2], (5, 1)))
+    np.testing.assert_array_equal(train.cameras.size, np.tile([WIDTH, HEIGHT], (5, 1)))
+    assert set(train.cameras.lens) == {"pinhole"}
     for index in range(5):
-        np.testing.assert_array_equal(train.images[index], read_image(folder / "train" / f"r_{index}.png"))
-    picked = train.pixels(np.array([4, 0]), np.array([1, 5]), np.array([7, 2]))
-    np.testing.assert_array_equal(picked, [train.images[4, 1, 7], train.images[0, 5, 2]])
+        np.testing.assert_array_equal(train.image(index), read_image(folder / "train" / f"r_{index}.png"))
+    picked = train.colors(view=np.array([4, 0]), column=np.array([7, 2]), row=np.array([1, 5]))
+    np.testing.assert_array_equal(picked, [train.image(4)[1, 7], train.image(0)[5, 2]])
 
 
 def test_only_the_splits_asked_for_are_read(folder):
@@ -98,45 +115,81 @@ def test_frames_keep_the_order_of_the_file(folder):
 
 def test_near_and_far_come_from_the_user_then_the_file(folder):
     _edit(folder, lambda content: content.update(near=1.5, far=7))
-    assert (load_scene(folder).near, load_scene(folder).far) == (1.5, 7.0)
-    scene = load_scene(folder, near=0.5)
-    assert (scene.near, scene.far) == (0.5, 7.0)
+    assert _bounds(load_scene(folder)) == (1.5, 7.0)
+    assert _bounds(load_scene(folder, near=0.5)) == (0.5, 7.0)
 
 
 def test_images_without_alpha_and_with_other_suffixes(tmp_path):
     _write_split(tmp_path, "train", 2, channels=3, suffix=".jpg")
     scene = load_scene(tmp_path)
-    assert scene.background == "black" and not scene.splits["train"].has_alpha
+    assert scene.background == BLACK and not scene.splits["train"].has_alpha
     _edit(tmp_path, lambda content: content["frames"][0].update(file_path="train/r_0.jpg"))
     assert load_scene(tmp_path).splits["train"].names == ("r_0", "r_1")
 
 
 def test_images_with_and_without_alpha_in_one_split(folder):
     write_image(folder / "train" / "r_2.png", np.full((HEIGHT, WIDTH, 3), 9, np.uint8))
-    images = load_scene(folder).splits["train"].images
+    images = _images(load_scene(folder).splits["train"])
     assert (images[2] == (9, 9, 9, 255)).all()
     np.testing.assert_array_equal(images[3], read_image(folder / "train" / "r_3.png"))
 
 
-def test_downscaling_scales_images_and_intrinsics_together(folder):
+def test_downscaling_scales_images_and_cameras_together(folder):
     full, half = load_scene(folder).splits["train"], load_scene(folder, downscale=2).splits["train"]
-    assert half.images.shape == (5, HEIGHT // 2, WIDTH // 2, 4)
-    assert half.intrinsics == full.intrinsics.scaled(0.5)
-    np.testing.assert_array_equal(half.images[1], downscale(full.images[1], 2))
+    assert _images(half).shape == (5, HEIGHT // 2, WIDTH // 2, 4)
+    scaled = full.cameras.scaled(0.5)
+    for name in ("poses", "size", "focal", "center", "near", "far"):
+        np.testing.assert_array_equal(getattr(half.cameras, name), getattr(scaled, name))
+    np.testing.assert_array_equal(half.image(1), downscale(full.image(1), 2))
 
 
 def test_measured_intrinsics_win_over_the_field_of_view(folder):
     """Photographs: principal point and focal lengths as measured, for images of w x h pixels."""
     measured = {"fl_x": 20.0, "fl_y": 22.0, "cx": 7.0, "cy": 5.0, "w": 2 * WIDTH, "h": 2 * HEIGHT}
     _edit(folder, lambda content: content.update(measured))
-    camera = load_scene(folder).splits["train"].intrinsics
-    assert (camera.focal_x, camera.focal_y, camera.center_x, camera.center_y) == (10.0, 11.0, 3.5, 2.5)
+    cameras = load_scene(folder).splits["train"].cameras
+    np.testing.assert_array_equal(cameras.focal, np.tile([10.0, 11.0], (5, 1)))
+    np.testing.assert_array_equal(cameras.center, np.tile([3.5, 2.5], (5, 1)))
+
+
+def _with_another_size(folder: Path, width: int, height: int) -> np.ndarray:
+    """Replace image 3 of the training split by one of width x height pixels."""
+    image = np.random.default_rng(9).integers(0, 256, (height, width, 4)).astype(np.uint8)
+    write_image(folder / "train" / "r_3.png", image)
+    return image
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_images_of_several_sizes_in_one_folder(folder, factor):
+    """Each has its own size and, as the field of view is that of all, its own focal length and centre."""
+    other = _with_another_size(folder, 12, 4)
+    train = load_scene(folder, downscale=factor).splits["train"]
+    sizes = np.tile([WIDTH, HEIGHT], (5, 1))
+    sizes[3] = [12, 4]
+    np.testing.assert_array_equal(train.cameras.size, sizes // factor)
+    focal = 0.5 * sizes[:, :1] / math.tan(0.5 * ANGLE) / factor
+    np.testing.assert_allclose(train.cameras.focal, np.repeat(focal, 2, axis=1), rtol=1e-15)
+    np.testing.assert_array_equal(train.cameras.center, sizes / (2 * factor))
+    for index in range(5):
+        stored = other if index == 3 else read_image(folder / "train" / f"r_{index}.png")
+        np.testing.assert_array_equal(train.image(index), downscale(stored, factor))
+    left, right = train.cameras.rays(3, [-0.5, 12 / factor - 0.5], np.full(2, 2 / factor - 0.5), np.float64).directions
+    assert np.arccos(left @ right) == pytest.approx(ANGLE, abs=1e-12)
+
+
+def test_measured_intrinsics_follow_the_size_of_each_image(folder):
+    measured = {"fl_x": 20.0, "fl_y": 22.0, "cx": 7.0, "cy": 5.0, "w": 2 * WIDTH, "h": 2 * HEIGHT}
+    _edit(folder, lambda content: content.update(measured))
+    _with_another_size(folder, 4 * WIDTH, HEIGHT)
+    cameras = load_scene(folder).splits["train"].cameras
+    np.testing.assert_array_equal(cameras.focal[[0, 3]], [[10.0, 11.0], [40.0, 11.0]])
+    np.testing.assert_array_equal(cameras.center[[0, 3]], [[3.5, 2.5], [14.0, 2.5]])
 
 
 def test_tiny_nerf_files(tmp_path):
     file = _npz(tmp_path / "tiny_nerf_data.npz", count=102)
     scene = load_scene(file)
-    assert (scene.kind, scene.near, scene.far, scene.background) == ("tiny_nerf", 2.0, 6.0, "black")
+    assert scene.kind == "tiny_nerf" and _bounds(scene) == (2.0, 6.0) and scene.background == BLACK
     assert {split: views.names for split, views in scene.splits.items()} == {
         "train": tuple(f"{index:03d}" for index in range(100)),
         "val": ("100",),
@@ -144,10 +197,12 @@ def test_tiny_nerf_files(tmp_path):
     }
     views = scene.splits["test"]
     images = np.load(file)["images"]
-    assert np.abs(views.images[0] / 255.0 - images[101]).max() <= 0.5 / 255.0 + 1e-7
-    np.testing.assert_array_equal(views.poses[0], orbit(102, 4.0)[101])
-    assert (views.intrinsics.focal_x, views.intrinsics.center_x, views.intrinsics.center_y) == (9.0, 4.0, 3.0)
-    assert load_scene(tmp_path, splits=("val",), downscale=2).splits["val"].intrinsics.focal_x == 4.5
+    assert np.abs(views.image(0) / 255.0 - images[101]).max() <= 0.5 / 255.0 + 1e-7
+    np.testing.assert_array_equal(views.cameras.poses[0], orbit(102, 4.0)[101])
+    np.testing.assert_array_equal(views.cameras.focal, [[9.0, 9.0]])
+    np.testing.assert_array_equal(views.cameras.center, [[4.0, 3.0]])
+    half = load_scene(tmp_path, splits=("val",), downscale=2).splits["val"].cameras
+    np.testing.assert_array_equal((half.focal, half.size), ([[4.5, 4.5]], [[WIDTH // 2, HEIGHT // 2]]))
 
 
 @pytest.mark.parametrize(
@@ -221,10 +276,11 @@ def test_json_that_was_cut_off(folder):
         load_scene(folder)
 
 
-def test_an_image_of_another_size(folder):
-    write_image(folder / "train" / "r_3.png", np.zeros((4, 5, 4), np.uint8))
-    with pytest.raises(UserError, match=r"frame 3 \(./train/r_3\) is 5x4 pixels, but frame 0 \(./train/r_0\) is 8x6"):
-        load_scene(folder)
+def test_an_image_whose_size_cannot_be_halved(folder):
+    """Of images of several sizes, the message names the one that is wrong."""
+    _with_another_size(folder, 5, 4)
+    with pytest.raises(UserError, match=r"frame 3 \(./train/r_3\): an image of 5x4 pixels cannot be downscaled by 2"):
+        load_scene(folder, downscale=2)
 
 
 def test_an_image_that_was_cut_off(folder):

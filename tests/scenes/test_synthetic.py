@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import Intrinsics, image_rays, look_at, project
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import look_at
+from nerf_mini.geometry.rays import Rays
 from nerf_mini.io.images import composite
 from nerf_mini.scenes import load_scene
+from nerf_mini.scenes.scene import WHITE
 from nerf_mini.scenes.synthetic import SCENES, default_blobs, make_scene
 from nerf_mini.scenes.synthetic.making import RADIUS, hemisphere_poses
 from nerf_mini.scenes.synthetic.primitives import Box, Capsule, Cone, Sphere
@@ -19,7 +22,8 @@ from nerf_mini.scenes.synthetic.surfaces import lattice, shapes
 from nerf_mini.scenes.synthetic.textures import bands, checker, gradient, solid
 from nerf_mini.scenes.synthetic.tracer import Lighting, Surface, SurfaceScene, render_surfaces
 
-CAMERA = Intrinsics.from_field_of_view(40, 40, 0.69)
+SIZE, ANGLE = 40, 0.69
+FROM_ABOVE = Cameras.from_field_of_view(look_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0)), SIZE, SIZE, ANGLE)
 NOON = Lighting(sun_direction=(0.0, 0.0, 1.0), sun=(0.6, 0.6, 0.6), sky=(0.2, 0.2, 0.2), ground=(0.2, 0.2, 0.2))
 
 SHAPES = {
@@ -116,17 +120,17 @@ def test_the_silhouette_of_a_sphere_has_the_analytic_area(x, y, radius, distance
     opening, tilt = math.asin(radius / away), math.acos(distance / away)
     major = 0.5 * (math.tan(tilt + opening) - math.tan(tilt - opening))
     minor = math.sin(opening) / math.sqrt(math.cos(tilt) ** 2 - math.sin(opening) ** 2)
-    camera = Intrinsics.from_field_of_view(40, 40, 1.2)
+    camera = Cameras.from_field_of_view(np.eye(4), 40, 40, 1.2)
     scene = SurfaceScene((Surface(Sphere((x, y, -distance), radius), solid("#ffffff")),), NOON)
-    alpha = render_surfaces(scene, camera, np.eye(4))[..., 3] / 255.0
+    alpha = render_surfaces(scene, camera)[..., 3] / 255.0
     # 4 x 4 rays a pixel miss the area by up to 1.43 pixels where the circle has the symmetry of their lattice, by 0.61
     # elsewhere: the largest of 1500 random spheres each
-    assert alpha.sum() == pytest.approx(math.pi * camera.focal_x**2 * major * minor, abs=2.0)
+    assert alpha.sum() == pytest.approx(math.pi * camera.focal[0, 0] ** 2 * major * minor, abs=2.0)
 
 
 def test_a_matt_floor_under_a_noon_sun_has_the_colour_of_the_formula():
     floor = SurfaceScene((Surface(Box((0.0, 0.0, -0.5), (9.0, 9.0, 0.5)), solid("#80ff40")),), NOON)
-    image = render_surfaces(floor, CAMERA, look_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0)))
+    image = render_surfaces(floor, FROM_ABOVE)
     reflectance = (np.array([0x80, 0xFF, 0x40]) / 255.0) ** 2.2
     expected = (reflectance * (0.6 + 0.2)) ** (1.0 / 2.2) * 255.0
     np.testing.assert_allclose(image[..., :3], np.broadcast_to(expected, (40, 40, 3)), atol=0.5 + 1e-9)
@@ -136,10 +140,9 @@ def test_a_matt_floor_under_a_noon_sun_has_the_colour_of_the_formula():
 def test_shadows_darken_what_lies_below_and_nothing_else():
     floor = Surface(Box((0.0, 0.0, -0.5), (9.0, 9.0, 0.5)), solid("#808080"))
     plate = Surface(Box((0.0, 0.0, 5.0), (0.5, 0.5, 0.1)), solid("#808080"))  # above the camera, which cannot see it
-    pose = look_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0))
-    light = render_surfaces(SurfaceScene((floor,), NOON), CAMERA, pose)[..., 0]
-    shaded = render_surfaces(SurfaceScene((floor, plate), NOON), CAMERA, pose)[..., 0]
-    half_side = 0.5 / 4.0 * CAMERA.focal_x  # of the shadow's image in pixels
+    light = render_surfaces(SurfaceScene((floor,), NOON), FROM_ABOVE)[..., 0]
+    shaded = render_surfaces(SurfaceScene((floor, plate), NOON), FROM_ABOVE)[..., 0]
+    half_side = 0.5 / 4.0 * FROM_ABOVE.focal[0, 0]  # of the shadow's image in pixels
     distance = np.abs(np.arange(40) + 0.5 - 20.0)
     inner = (distance < half_side - 1.0)[:, None] & (distance < half_side - 1.0)
     outer = (distance > half_side + 1.0)[:, None] | (distance > half_side + 1.0)
@@ -152,9 +155,8 @@ def test_a_spread_sun_softens_the_edge_of_shadows():
     floor = Surface(Box((0.0, 0.0, -0.5), (9.0, 9.0, 0.5)), solid("#808080"))
     plate = Surface(Box((0.0, 0.0, 5.0), (0.5, 0.5, 0.1)), solid("#808080"))
     wide = Lighting(NOON.sun_direction, NOON.sun, NOON.sky, NOON.ground, sun_spread=0.1)
-    pose = look_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0))
     levels = [
-        len(np.unique(render_surfaces(SurfaceScene((floor, plate), light), CAMERA, pose)[..., 0]))
+        len(np.unique(render_surfaces(SurfaceScene((floor, plate), light), FROM_ABOVE)[..., 0]))
         for light in (NOON, wide)
     ]
     assert levels[1] > 2 * levels[0]
@@ -163,8 +165,9 @@ def test_a_spread_sun_softens_the_edge_of_shadows():
 def test_a_highlight_lies_where_the_mirror_direction_is():
     ball = Surface(Sphere((0.0, 0.0, 0.0), 1.0), solid("#404040"), specular=0.9, shininess=80.0)
     pose = look_at((4.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    camera = Cameras.from_field_of_view(pose, 80, 80, ANGLE)
     light = Lighting((1.0, 0.0, 1.0), (0.8, 0.8, 0.8), (0.1, 0.1, 0.1), (0.1, 0.1, 0.1))
-    image = render_surfaces(SurfaceScene((ball,), light), Intrinsics.from_field_of_view(80, 80, 0.69), pose)
+    image = render_surfaces(SurfaceScene((ball,), light), camera)
     row, column = np.unravel_index(np.argmax(image[..., 0]), (80, 80))
     # The normal halfway between sun and camera, found by iterating, for the camera is near.
     normal = np.array([1.0, 0.0, 0.0])
@@ -172,7 +175,7 @@ def test_a_highlight_lies_where_the_mirror_direction_is():
         to_camera = pose[:3, 3] - normal
         normal = to_camera / np.linalg.norm(to_camera) + np.array([1.0, 0.0, 1.0]) / math.sqrt(2.0)
         normal /= np.linalg.norm(normal)
-    x, y = project(normal, Intrinsics.from_field_of_view(80, 80, 0.69), pose)
+    ((x, y),) = camera.project(normal[None], [0])
     assert abs(column + 0.5 - x) <= 1.5 and abs(row + 0.5 - y) <= 1.5
 
 
@@ -180,10 +183,9 @@ def test_neighbours_hide_the_sky():
     """Without a sun the floor darkens towards a ball, and only through its occluder."""
     dusk = Lighting((0.0, 0.0, 1.0), (0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     floor = Surface(Box((0.0, 0.0, -0.5), (9.0, 9.0, 0.5)), solid("#ffffff"))
-    pose = look_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0))
     for occluder in (0.0, 0.3):
         ball = Surface(Sphere((0.0, 0.0, 0.3), 0.3), solid("#ffffff"), occluder=occluder)
-        beside = render_surfaces(SurfaceScene((floor, ball), dusk), CAMERA, pose)[20, 28:, 0].astype(int)
+        beside = render_surfaces(SurfaceScene((floor, ball), dusk), FROM_ABOVE)[20, 28:, 0].astype(int)
         assert (np.diff(beside) >= 0).all()
         assert (beside[-1] - beside[0] > 5) == (occluder > 0.0)
 
@@ -200,11 +202,12 @@ def test_the_scenes_stay_within_their_bounds(scene):
     """Silhouettes from outside of the cube of side 2.6 fit into the cube's: nothing sticks out."""
     centers, radii = scene.bounds
     assert (np.linalg.norm(centers, axis=1) - radii < 1.3).all()
-    wide = Intrinsics.from_field_of_view(64, 64, 2.0 * math.atan(1.3 / 20.0) * 1.2)
+    angle = 2.0 * math.atan(1.3 / 20.0) * 1.2
     for position in ((21.3, 0.0, 0.0), (0.0, 21.3, 0.0), (0.0, 0.0, 21.3)):
-        alpha = render_surfaces(scene, wide, look_at(position, (0.0, 0.0, 0.0)), supersampling=1)[..., 3]
+        wide = Cameras.from_field_of_view(look_at(position, (0.0, 0.0, 0.0)), 64, 64, angle)
+        alpha = render_surfaces(scene, wide, supersampling=1)[..., 3]
         rows, columns = np.nonzero(alpha)
-        reach = 1.3 / 20.0 * wide.focal_x
+        reach = 1.3 / 20.0 * wide.focal[0, 0]
         assert max(np.abs(rows - 31.5).max(), np.abs(columns - 31.5).max()) <= reach
 
 
@@ -214,9 +217,13 @@ def test_the_scenes_stay_within_their_bounds(scene):
 NEAR, FAR = 2.0, 6.0
 
 
+def _origins_and_directions(rays: Rays) -> tuple[np.ndarray, np.ndarray]:
+    return rays.origins, rays.directions
+
+
 def _blob_rays() -> tuple[np.ndarray, np.ndarray]:
     pose = look_at((2.4, -2.6, 1.8), (0.0, 0.0, 0.0))
-    return image_rays(Intrinsics.from_field_of_view(12, 12, 0.69), pose, np.float64)
+    return _origins_and_directions(Cameras.from_field_of_view(pose, 12, 12, ANGLE).image_rays(dtype=np.float64))
 
 
 def test_blob_images_have_converged_to_1e_6():
@@ -284,21 +291,21 @@ def test_a_scene_is_a_data_set_and_the_same_every_time(name, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]  # nothing temporary is left
     scene = load_scene(first)
     assert {split: len(views) for split, views in scene.splits.items()} == {"train": 4, "val": 1, "test": 1}
-    assert (scene.near, scene.far, scene.background) == (2.0, 6.0, "white")
-    images = scene.splits["train"].images
-    assert images.shape == (4, 16, 16, 4)
-    assert (images[..., 3] == 0).any() and (images[..., 3] > 200).any()
+    train = scene.splits["train"]
+    assert set(train.cameras.near) == {2.0} and set(train.cameras.far) == {6.0} and scene.background == WHITE
+    assert (train.cameras.size == 16).all() and train.pixels.shape == (4 * 16 * 16, 4)
+    assert (train.pixels[:, 3] == 0).any() and (train.pixels[:, 3] > 200).any()
     other = make_scene(name, tmp_path / "c", size=16, views=4, seed=4)
     assert _contents(first)["transforms_train.json"] != _contents(other)["transforms_train.json"]
 
 
 def test_blob_images_are_the_exact_ones(tmp_path):
     views = load_scene(make_scene("blobs", tmp_path / "blobs", size=16, views=1)).splits["train"]
-    rays = image_rays(views.intrinsics, views.poses[0], np.float64)
+    rays = _origins_and_directions(views.cameras.image_rays(0, np.float64))
     color, opacity, _ = default_blobs().render_exact(*rays, NEAR, FAR)
     for background in (0.0, 1.0):
         expected = color + background * (1.0 - opacity)[:, None]
-        found = composite(views.images[0], (background,) * 3).reshape(-1, 3)
+        found = composite(views.image(0), (background,) * 3).reshape(-1, 3)
         assert np.abs(found - expected).max() <= 1.01 / 255.0  # colour and alpha are rounded, half a level each
 
 

@@ -18,6 +18,7 @@ from nerf_mini.geometry.lenses.base import Lens
 
 NEWTON_STEPS = 20  # at most; five suffice for the lenses of phones
 _CONVERGED = 1e-13
+_WAY = np.linspace(0.125, 1.0, 8)  # from the middle of the image outwards
 
 
 def distort(plane: Any, parameters: Any) -> Any:
@@ -35,8 +36,8 @@ def distort(plane: Any, parameters: Any) -> Any:
     )
 
 
-def _newton_step(plane: Any, residual: Any, parameters: Any) -> Any:
-    """plane - J^-1 residual, where J is the Jacobian of `distort` at `plane`."""
+def _jacobian(plane: Any, parameters: Any) -> tuple[Any, Any, Any]:
+    """The derivatives of `distort` at `plane`: du/dx, dv/dy, and du/dy, which is dv/dx."""
     x, y = plane[..., 0], plane[..., 1]
     k1, k2, p1, p2, k3 = (parameters[..., i] for i in range(5))
     r2 = x * x + y * y
@@ -44,11 +45,25 @@ def _newton_step(plane: Any, residual: Any, parameters: Any) -> Any:
     slope = 2.0 * (k1 + r2 * (2.0 * k2 + 3.0 * k3 * r2))  # d radial / dx is x times this
     xx = radial + x * x * slope + 2.0 * p1 * y + 6.0 * p2 * x
     yy = radial + y * y * slope + 6.0 * p1 * y + 2.0 * p2 * x
-    xy = x * y * slope + 2.0 * p1 * x + 2.0 * p2 * y
+    return xx, yy, x * y * slope + 2.0 * p1 * x + 2.0 * p2 * y
+
+
+def _newton_step(plane: Any, residual: Any, parameters: Any) -> Any:
+    """plane - J^-1 residual, where J is the Jacobian of `distort` at `plane`."""
+    xx, yy, xy = _jacobian(plane, parameters)
     determinant = xx * yy - xy * xy
     u, v = residual[..., 0], residual[..., 1]
     step = np.stack([yy * u - xy * v, xx * v - xy * u], axis=-1) / determinant[..., None]
     return plane - step
+
+
+def _before_the_fold(plane: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    """Whether the lens folds nothing over on the way from the middle of the image to `plane`: (..., 2) -> (..., 1)."""
+    unfolded = np.ones((*plane.shape[:-1], 1), bool)
+    for share in _WAY:
+        xx, yy, xy = _jacobian(share * plane, parameters)
+        unfolded &= ((xx > 0) & (xx * yy > xy * xy))[..., None]
+    return unfolded
 
 
 def undistort(plane: Any, parameters: Any) -> Any:
@@ -67,7 +82,9 @@ def undistort(plane: Any, parameters: Any) -> Any:
                 break
             solution = _newton_step(solution, residual, constants)
         error = np.abs(distort(solution, constants) - target).max(axis=-1, keepdims=True)
-    solution = np.where(error < 1e-9 * (1.0 + np.abs(target)), solution, np.nan)
+        # beyond a fold there may be a second solution, which no light reaches
+        found = (error < 1e-9 * (1.0 + np.abs(target))) & _before_the_fold(solution, constants)
+    solution = np.where(found, solution, np.nan)
     for _ in range(2):
         solution = _newton_step(solution, distort(solution, parameters) - plane, parameters)
     return solution

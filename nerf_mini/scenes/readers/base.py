@@ -30,7 +30,9 @@ class Request:
         near = near if self.near is None else self.near
         far = far if self.far is None else self.far
         if not (0.0 <= near < far < np.inf):
-            raise UserError(f"{self.path}: near {near} and far {far} are no range of distances; need 0 <= near < far.")
+            raise UserError(
+                f"{self.path}: near {near} and far {far} are not a range of distances; need 0 <= near < far."
+            )
         return float(near), float(far)
 
 

@@ -1,6 +1,5 @@
 """Blender-style data sets: transforms_{train,val,test}.json beside folders of images (Mildenhall et al. 2020)."""
 
-import json
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -12,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import Intrinsics
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.io.files import read_json
 from nerf_mini.io.images import downscale, read_image
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
-from nerf_mini.scenes.scene import SPLITS, Scene, Views
+from nerf_mini.scenes.scene import BLACK, SPLITS, WHITE, Scene, Views
 
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
 _SUFFIXES = ("", ".png", ".jpg")
@@ -46,40 +46,18 @@ def read_blender(request: Request) -> Scene:
     if not _transforms_file(folder, "train").is_file():
         raise UserError(f"{folder}: there is no transforms_train.json, so there is nothing to train on.")
     contents = {
-        split: _read_json(_transforms_file(folder, split))
+        split: read_json(_transforms_file(folder, split))
         for split in request.splits
         if _transforms_file(folder, split).is_file()
     }
-    splits = {split: _read_split(request, split, content) for split, content in contents.items()}
     near, far = DEFAULT_NEAR, DEFAULT_FAR
     for split, content in reversed(contents.items()):  # where they differ, the split asked for first decides
         file = _transforms_file(folder, split)
         near, far = _number(content, "near", file, near), _number(content, "far", file, far)
-    near, far = request.bounds(near, far)
-    return Scene(
-        name=folder.resolve().name,
-        path=folder,
-        kind="blender",
-        splits=splits,
-        near=near,
-        far=far,
-        background="white" if any(views.has_alpha for views in splits.values()) else "black",
-    )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    """The content of a transforms file, which must be a JSON object."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{file}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}). Was it cut off?"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read ({error}).") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file}: must hold a JSON object with camera_angle_x and frames.")
-    return content
+    bounds = request.bounds(near, far)
+    splits = {split: _read_split(request, split, content, bounds) for split, content in contents.items()}
+    background = WHITE if any(views.has_alpha for views in splits.values()) else BLACK
+    return Scene(folder.resolve().name, folder, "blender", splits, background)
 
 
 def _number(content: dict[str, Any], key: str, file: Path, default: float | None = None) -> float:
@@ -92,7 +70,7 @@ def _number(content: dict[str, Any], key: str, file: Path, default: float | None
     return float(value)
 
 
-def _read_split(request: Request, split: str, content: dict[str, Any]) -> Views:
+def _read_split(request: Request, split: str, content: dict[str, Any], bounds: tuple[float, float]) -> Views:
     """The images and cameras of one transforms file."""
     file = _transforms_file(request.path, split)
     frames = content.get("frames")
@@ -103,13 +81,17 @@ def _read_split(request: Request, split: str, content: dict[str, Any]) -> Views:
         checked_pose(_frame_value(file, index, frame, "transform_matrix"), f"{file}: frame {index} ({name})")
         for index, (frame, name) in enumerate(zip(frames, names, strict=True))
     ]
-    images, (height, width) = _read_images(request, file, names)
-    intrinsics = _intrinsics(content, width, height, file).scaled(1.0 / request.downscale)
-    return Views(images, np.stack(poses), intrinsics, tuple(Path(name).stem for name in names))
+    images, sizes = _read_images(request, file, names)
+    focal, center = _intrinsics(content, sizes, file)
+    cameras = Cameras.make(np.stack(poses), sizes, focal, center, *bounds).scaled(1.0 / request.downscale)
+    return Views.from_images(cameras, images, (Path(name).stem for name in names))
 
 
-def _intrinsics(content: dict[str, Any], width: int, height: int, file: Path) -> Intrinsics:
-    """The camera of images of width x height pixels: square pixels and no lens distortion, as Blender renders them."""
+def _intrinsics(content: dict[str, Any], sizes: np.ndarray, file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Focal lengths and principal points, in pixels, of images of the given sizes: (V, 2) -> (V, 2), (V, 2).
+
+    Square pixels and no lens distortion, as Blender renders them.
+    """
     angle = _number(content, "camera_angle_x", file)
     if not 0.0 < angle < math.pi:
         raise UserError(f"{file}: camera_angle_x is {angle}; a field of view in radians lies between 0 and pi.")
@@ -122,19 +104,18 @@ def _intrinsics(content: dict[str, Any], width: int, height: int, file: Path) ->
     for key in _POSITIVE_KEYS:
         if _number(content, key, file, 1.0) <= 0.0:
             raise UserError(f"{file}: {key!r} must be positive, not {content[key]}.")
-    pinhole = Intrinsics.from_field_of_view(width, height, angle)
     # Photographs come with measured values, for images of w x h pixels; a renderer needs none of these keys.
-    scale_x = width / _number(content, "w", file, width)
-    scale_y = height / _number(content, "h", file, height)
-    focal_x = _number(content, "fl_x", file, pinhole.focal_x / scale_x)
-    return Intrinsics(
-        width=width,
-        height=height,
-        focal_x=focal_x * scale_x,
-        focal_y=_number(content, "fl_y", file, focal_x) * scale_y,
-        center_x=_number(content, "cx", file, pinhole.center_x / scale_x) * scale_x,
-        center_y=_number(content, "cy", file, pinhole.center_y / scale_y) * scale_y,
-    )
+    measured = np.stack([_column(content, key, sizes[:, axis], file) for axis, key in enumerate(("w", "h"))], axis=1)
+    scale = sizes / measured  # (V, 2)
+    focal_x = _column(content, "fl_x", 0.5 * measured[:, 0] / math.tan(0.5 * angle), file)
+    focal = np.stack([focal_x, _column(content, "fl_y", focal_x, file)], axis=1)
+    center = [_column(content, key, 0.5 * measured[:, axis], file) for axis, key in enumerate(("cx", "cy"))]
+    return focal * scale, np.stack(center, axis=1) * scale
+
+
+def _column(content: dict[str, Any], key: str, default: np.ndarray, file: Path) -> np.ndarray:
+    """The number under a key for every view, or the default of each: (V,)."""
+    return np.full(len(default), _number(content, key, file)) if key in content else default
 
 
 def _frame_value(file: Path, index: int, frame: object, key: str) -> Any:
@@ -146,32 +127,15 @@ def _frame_value(file: Path, index: int, frame: object, key: str) -> Any:
     return frame[key]
 
 
-def _read_images(request: Request, file: Path, names: Sequence[str]) -> tuple[np.ndarray, tuple[int, int]]:
-    """All images of a split, downscaled, (V, h, w, 3|4) uint8, and their height and width before that.
-
-    Where only some have an alpha channel, the others become opaque RGBA.
-    """
-    read = partial(_read_frame, request, file)
+def _read_images(request: Request, file: Path, names: Sequence[str]) -> tuple[deque[np.ndarray], np.ndarray]:
+    """All images of a split, downscaled, (height, width, 3|4) uint8; and (V, 2) widths and heights before that."""
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter lock
-        frames = deque(pool.map(read, range(len(names)), names))
-    first_size = frames[0][1]
-    for index, (name, (_, size)) in enumerate(zip(names, frames, strict=True)):
-        if size != first_size:
-            raise UserError(
-                f"{file}: frame {index} ({name}) is {size[1]}x{size[0]} pixels, but frame 0 ({names[0]}) is "
-                f"{first_size[1]}x{first_size[0]}; all images of a split must have one size."
-            )
-    with_alpha = any(image.shape[2] == 4 for image, _ in frames)
-    images = np.empty((len(frames), *frames[0][0].shape[:2], 4 if with_alpha else 3), np.uint8)
-    for target in images:
-        image, _ = frames.popleft()  # each is let go once copied, so that the split is never in memory twice
-        target[..., 3:] = 255
-        target[..., : image.shape[2]] = image
-    return images, first_size
+        frames = list(pool.map(partial(_read_frame, request, file), range(len(names)), names))
+    return deque(image for image, _ in frames), np.array([size for _, size in frames])
 
 
 def _read_frame(request: Request, file: Path, index: int, name: str) -> tuple[np.ndarray, tuple[int, int]]:
-    """One image, downscaled, and its height and width before that."""
+    """One image, downscaled, and its width and height before that."""
     candidates = [request.path / (name + suffix) for suffix in _SUFFIXES]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
@@ -180,7 +144,7 @@ def _read_frame(request: Request, file: Path, index: int, name: str) -> tuple[np
         )
     try:
         image = read_image(found)
-        return downscale(image, request.downscale), (image.shape[0], image.shape[1])
+        return downscale(image, request.downscale), (image.shape[1], image.shape[0])
     except UserError as error:
         raise UserError(f"{file}: frame {index} ({name}): {error}") from error
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import Intrinsics
+from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import downscale, to_uint8
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
-from nerf_mini.scenes.scene import Scene, Views
+from nerf_mini.scenes.scene import BLACK, Scene, Views
 
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
 FILE_NAME = "tiny_nerf_data.npz"
@@ -42,16 +42,15 @@ def read_tiny_nerf(request: Request) -> Scene:
     poses = _checked_poses(file, arrays["poses"], len(images))
     focal = _checked_focal(file, arrays["focal"])
     height, width = images.shape[1:3]
-    intrinsics = Intrinsics(width, height, focal, focal, 0.5 * width, 0.5 * height)
+    near, far = request.bounds(DEFAULT_NEAR, DEFAULT_FAR)
+    cameras = Cameras.make(poses, (width, height), focal, near=near, far=far).scaled(1.0 / request.downscale)
     splits = {}
     for split, indices in _split_indices(len(images)).items():
         if split in request.splits:
-            small = _downscaled(file, images[indices.start : indices.stop], request.downscale)
-            names = tuple(f"{index:03d}" for index in indices)
-            views_poses = poses[indices.start : indices.stop]
-            splits[split] = Views(small, views_poses, intrinsics.scaled(1.0 / request.downscale), names)
-    near, far = request.bounds(DEFAULT_NEAR, DEFAULT_FAR)
-    return Scene(file.stem, request.path, "tiny_nerf", splits, near, far, background="black")
+            part = slice(indices.start, indices.stop)
+            small = _downscaled(file, images[part], request.downscale)
+            splits[split] = Views.from_images(cameras[part], small, (f"{index:03d}" for index in indices))
+    return Scene(file.stem, request.path, "tiny_nerf", splits, BLACK)
 
 
 def _split_indices(count: int) -> dict[str, range]:

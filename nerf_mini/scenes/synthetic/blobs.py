@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nerf_mini.geometry.cameras import Intrinsics, image_rays
+from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import to_uint8
 
 _NODES = 8  # Gauss-Legendre nodes per panel
@@ -126,10 +126,13 @@ def default_blobs() -> BlobVolume:
     )
 
 
-def render_blobs(volume: BlobVolume, intrinsics: Intrinsics, pose: np.ndarray, near: float, far: float) -> np.ndarray:
-    """One view, of the rays through the pixel centres: uint8 (H, W, 4), straight alpha."""
-    origins, directions = image_rays(intrinsics, pose, np.float64)
-    color, opacity, _ = volume.render_exact(origins, directions, near, far, panels=8)  # 1e-4 suffices for 8 bits
+def render_blobs(volume: BlobVolume, camera: Cameras) -> np.ndarray:
+    """The view of one camera, of the rays through the pixel centres: uint8 (H, W, 4), straight alpha."""
+    rays = camera.image_rays(dtype=np.float64)
+    near, far = float(camera.near[0]), float(camera.far[0])
+    # 1e-4 suffices for 8 bits
+    color, opacity, _ = volume.render_exact(rays.origins, rays.directions, near, far, panels=8)
     straight = color / np.maximum(opacity, 1e-12)[:, None]
     image = np.concatenate([straight, opacity[:, None]], axis=1)
-    return to_uint8(image.reshape(intrinsics.height, intrinsics.width, 4))
+    width, height = camera.size[0].tolist()
+    return to_uint8(image.reshape(height, width, 4))

@@ -1,8 +1,5 @@
 """Writing a toy scene as a Blender-style data set: cameras on a hemisphere, images, transforms files."""
 
-import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import Intrinsics, look_at
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import look_at
+from nerf_mini.io.files import folder_made_atomically, write_json
 from nerf_mini.io.images import write_image
 from nerf_mini.scenes.scene import SPLITS
 from nerf_mini.scenes.synthetic.blobs import default_blobs, render_blobs
@@ -24,7 +23,7 @@ _SMALLEST_SIZE = 8
 _HEIGHTS = (0.06, 0.96)  # sines of the lowest and the highest elevation
 _GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
 
-Renderer = Callable[[Intrinsics, np.ndarray], np.ndarray]  # camera, pose -> uint8 (H, W, 4)
+Renderer = Callable[[Cameras], np.ndarray]  # one camera -> uint8 (H, W, 4)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ SCENES: dict[str, ToyScene] = {
     ),
     "blobs": ToyScene(
         "a volume of soft glowing blobs whose exact pixel colours are known",
-        lambda: partial(render_blobs, default_blobs(), near=NEAR, far=FAR),
+        lambda: partial(render_blobs, default_blobs()),
     ),
     "lattice": ToyScene(
         "thin polished rods and rings, with highlights that move with the camera",
@@ -88,17 +87,8 @@ def make_scene(
     output = Path(output).absolute()
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: exists already and is not an empty folder. Choose another, or remove it first.")
-    partial_output = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        partial_output.mkdir(parents=True)
-        _write_folder(SCENES[name].renderer(), partial_output, size, views, seed, progress)
-        if output.exists():
-            output.rmdir()
-        partial_output.rename(output)
-    except OSError as error:
-        raise UserError(f"{output}: the scene cannot be written ({error}).") from error
-    finally:
-        shutil.rmtree(partial_output, ignore_errors=True)
+    with folder_made_atomically(output) as folder:
+        _write_folder(SCENES[name].renderer(), folder, size, views, seed, progress)
     return output
 
 
@@ -112,16 +102,16 @@ def _write_folder(
 ) -> None:
     """All images and transforms files."""
     counts = dict(zip(SPLITS, (views, max(1, views // 10), max(1, views // 5)), strict=True))
-    intrinsics = Intrinsics.from_field_of_view(size, size, CAMERA_ANGLE_X)
-    jobs: list[tuple[Path, np.ndarray]] = []
+    jobs: list[tuple[Path, Cameras]] = []
     for number, split in enumerate(SPLITS):
         poses = hemisphere_poses(counts[split], np.random.default_rng([seed, number]))
         frames = [(f"{split}/r_{index:03d}", pose) for index, pose in enumerate(poses)]
         _write_transforms(folder / f"transforms_{split}.json", frames)
-        jobs += [(folder / f"{file}.png", pose) for file, pose in frames]
+        cameras = Cameras.from_field_of_view(poses, size, size, CAMERA_ANGLE_X, NEAR, FAR)
+        jobs += [(folder / f"{file}.png", cameras[i]) for i, (file, _) in enumerate(frames)]
 
-    for done, (file, pose) in enumerate(jobs, start=1):
-        write_image(file, renderer(intrinsics, pose))
+    for done, (file, camera) in enumerate(jobs, start=1):
+        write_image(file, renderer(camera))
         if progress is not None:
             progress(done, len(jobs))
 
@@ -133,7 +123,7 @@ def _write_transforms(file: Path, frames: list[tuple[str, np.ndarray]]) -> None:
         "far": FAR,
         "frames": [{"file_path": f"./{path}", "transform_matrix": pose.tolist()} for path, pose in frames],
     }
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(file, content)
 
 
 def hemisphere_poses(count: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from nerf_mini.geometry.cameras import Intrinsics, camera_rays
+from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import to_uint8
 from nerf_mini.scenes.synthetic.primitives import Shape, Vector
 
@@ -69,22 +69,25 @@ class SurfaceScene:
         return np.stack(centers), np.array(radii)
 
 
-def render_surfaces(
-    scene: SurfaceScene, intrinsics: Intrinsics, pose: np.ndarray, supersampling: int = 4
-) -> np.ndarray:
-    """One view, with supersampling^2 rays per pixel: uint8 (H, W, 4), straight alpha, clear where nothing is."""
+def render_surfaces(scene: SurfaceScene, camera: Cameras, supersampling: int = 4) -> np.ndarray:
+    """The view of one camera, with supersampling^2 rays per pixel.
+
+    uint8 (H, W, 4), straight alpha, clear where nothing is.
+    """
     offsets = (np.arange(supersampling) + 0.5) / supersampling - 0.5
     sub_rows, sub_columns = (grid.ravel() for grid in np.meshgrid(offsets, offsets, indexing="ij"))  # (S,)
     suns = _sun_directions(scene.lighting, len(sub_rows))  # (S, 3): each sub-ray sees its own point of the sun
-    image = np.empty((intrinsics.height, intrinsics.width, 4))
-    for top, left in product(range(0, intrinsics.height, _TILE), range(0, intrinsics.width, _TILE)):
+    width, height = camera.size[0].tolist()
+    image = np.empty((height, width, 4))
+    for top, left in product(range(0, height, _TILE), range(0, width, _TILE)):
         tile = image[top : top + _TILE, left : left + _TILE]
         rows, columns = np.indices(tile.shape[:2])[..., None] + np.array([top, left]).reshape(2, 1, 1, 1)
-        origins, directions = camera_rays(intrinsics, pose, columns + sub_columns, rows + sub_rows, np.float64)
-        towards_sun = np.broadcast_to(suns, directions.shape)  # (h, w, S, 3), as are the rays
-        color, hit = _trace(scene, origins.reshape(-1, 3), directions.reshape(-1, 3), towards_sun.reshape(-1, 3))
-        count = hit.reshape(directions.shape[:3]).sum(axis=2, keepdims=True)  # (h, w, 1)
-        tile[..., :3] = color.reshape(directions.shape).sum(axis=2) / np.maximum(count, 1)
+        columns, rows = columns + sub_columns, rows + sub_rows  # (h, w, S)
+        rays = camera.rays(0, columns.reshape(-1), rows.reshape(-1), np.float64)
+        towards_sun = np.broadcast_to(suns, (*columns.shape, 3)).reshape(-1, 3)
+        color, hit = _trace(scene, rays.origins, rays.directions, towards_sun)
+        count = hit.reshape(columns.shape).sum(axis=2, keepdims=True)  # (h, w, 1)
+        tile[..., :3] = color.reshape(*columns.shape, 3).sum(axis=2) / np.maximum(count, 1)
         tile[..., 3:] = count / len(suns)
     return to_uint8(image)
 

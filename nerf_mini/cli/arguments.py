@@ -1,0 +1,203 @@
+"""The arguments of each verb as dataclasses, and how those of `train` get their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import tyro
+
+from nerf_mini.config import DEFAULT_PRESETS, PRESETS, Config, MethodName, from_preset, with_settings
+from nerf_mini.config.limits import flag
+from nerf_mini.config.settings import setting_names
+from nerf_mini.errors import UserError
+
+Arguments = TypeVar("Arguments")
+if TYPE_CHECKING:
+    PresetName = str
+else:
+    PresetName = Literal[tuple(PRESETS)]
+DEFAULT_METHOD = next(iter(DEFAULT_PRESETS))
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a radiance field on a data set.
+
+    DATA is a Blender-style folder (transforms_train.json and pictures) or a tiny_nerf_data.npz; the kind is
+    recognised. The result is a run folder with configuration, metrics, checkpoints and pictures. The options listed
+    are those of the preset's method: --preset small --help lists those of nerf.
+    """
+
+    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")]
+    """Folder or file of the data set."""
+    method: MethodName = DEFAULT_METHOD
+    """instant: a hash grid with a small network, sampled where an occupancy grid says that something is. nerf: coarse
+    and fine networks with hierarchical sampling, as in the paper. A preset implies its method."""
+    preset: PresetName = DEFAULT_PRESETS[DEFAULT_METHOD]
+    """Of the method instant: quick, a minute on two cores; default, five; best, twenty. Of nerf: small, minutes on two
+    cores; paper, the networks and samples of the paper, hours to days."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Run folder; by default runs/<name of the data set>-<method>."""
+    max_seconds: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    """Stop after this time, compilation included. Without --max-steps, nothing else ends the run, and the learning rate
+    decays over this time."""
+    resume: bool = False
+    """Continue the run in --output."""
+    config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run is, or is to be."""
+        return self.output or default_folder(self.data, self.method)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Those of the arguments of `train` that the defaults of the others depend on."""
+
+    method: MethodName | None = None
+    preset: PresetName | None = None
+    output: Path | None = None
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class EvalArguments:
+    """PSNR and SSIM of a run on held-out views; writes RUN/eval/<split>.json."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which views."""
+    max_views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """At most this many views, evenly spread; by default all."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Where the data set is, if it has moved."""
+
+
+@dataclass(frozen=True)
+class RenderArguments:
+    """Render novel views of a run, as PNG files, GIF or MP4."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    path: Literal["orbit", "spiral", "test"] = "orbit"
+    """orbit and spiral circle what the training cameras look at; test repeats the test cameras."""
+    views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """How many views; by default 40, or all test cameras."""
+    scale: float = 1.0
+    """Factor on width and height."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Folder for PNG files, or a file that ends in .gif or .mp4; by default RUN/renders/<path>."""
+    maps: bool = False
+    """Write depth and opacity maps too."""
+    progressive: bool = False
+    """Write each PNG file coarse first, and again as it gets sharper: for a viewer that reloads."""
+
+
+@dataclass(frozen=True)
+class SceneArguments:
+    """Make a synthetic data set: ray-traced views of an analytic scene, as a Blender-style folder."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Name of the scene; a wrong one lists the known ones."""
+    output: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+    """Folder to make."""
+    size: int = 100
+    """Width and height of the pictures, in pixels."""
+    views: int = 100
+    """Training views. A tenth as many for validation and a fifth as many for testing come with them."""
+    seed: int = 0
+    """Random seed for camera positions."""
+
+
+@dataclass(frozen=True)
+class BenchmarkArguments:
+    """Time training steps, kernels and rendering on this machine, beside its ceilings and, on request, PyTorch."""
+
+    peer: Literal["torch"] | None = None
+    """Measure the same steps in PyTorch too, taking turns."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the figures to this file, as a list of records."""
+    rounds: int = 5
+    """Timings per figure; the median counts."""
+
+
+def default_folder(data: Path, method: str) -> Path:
+    """The run folder of a command line that names none."""
+    return Path("runs") / f"{data.resolve().stem}-{method}"
+
+
+def parse(kind: type[Arguments], verb: str, arguments: Sequence[str]) -> Arguments:
+    """Arguments of a verb from the command line; exits with a message where they make no sense."""
+    return tyro.cli(kind, prog=f"nerf-mini {verb}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
+
+
+def parse_train(arguments: Sequence[str]) -> TrainArguments:
+    """Arguments of `train`. Defaults come from the preset, or from the run that is continued.
+
+    Raises UserError where a preset is not one of the method named beside it.
+    """
+    choice, others = tyro.cli(
+        _Choice, prog="nerf-mini train", args=list(arguments), return_unknown_args=True, add_help=False,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )  # fmt: skip
+    of_preset = PRESETS[choice.preset].config.method if choice.preset else None
+    if choice.method and of_preset and choice.method != of_preset:
+        raise UserError(f"--preset {choice.preset} is one of the method {of_preset}, not of {choice.method}.")
+    preset = choice.preset or DEFAULT_PRESETS[choice.method or DEFAULT_METHOD]
+    if choice.resume and not {"-h", "--help"} & set(arguments):
+        return _parse_resumed(arguments, choice, preset)
+    _refuse_settings_of_another_method(others, PRESETS[preset].config)
+    config = PRESETS[preset].config
+    if choice.max_steps is not None or choice.max_seconds is not None:
+        config = from_preset(preset, max_steps=choice.max_steps)  # whose schedule is as long as the run
+    return _parse_over(arguments, preset, config)[0]
+
+
+def _refuse_settings_of_another_method(arguments: Sequence[str], config: Config) -> None:
+    own = set(setting_names(config))
+    for method, preset in DEFAULT_PRESETS.items():
+        flags = {flag(name) for name in setting_names(PRESETS[preset].config) if name not in own}
+        given = [argument for argument in arguments if argument.partition("=")[0].replace("_", "-") in flags]
+        if given:
+            raise UserError(f"{given[0]} is a setting of the method {method}: add --method {method}.")
+
+
+def _parse_resumed(arguments: Sequence[str], choice: _Choice, preset: str) -> TrainArguments:
+    """Arguments of `train --resume`: without --preset, the settings of the run; how long it is, in any case."""
+    from nerf_mini.runs.folder import open_run
+
+    method = PRESETS[preset].config.method if choice.preset or choice.method else None
+    parsed, _ = _parse_over(arguments, preset, PRESETS[preset].config, return_unknown_args=True)
+    folder = parsed.output or _folder_to_resume(parsed.data, method)
+    saved = open_run(folder).config
+    if choice.preset is None and choice.method not in (None, saved.method):
+        raise UserError(f"--method {choice.method}: the run in {folder} is one of {saved.method}.")
+    steps, decay = saved.training.max_steps, saved.optimiser.decay_steps
+    named = with_settings(PRESETS[preset].config, max_steps=steps, decay_steps=decay)
+    parsed, _ = _parse_over(arguments, preset, saved if choice.preset is None else named)
+    return replace(parsed, output=folder)
+
+
+def _parse_over(
+    arguments: Sequence[str], preset: str, config: Config, return_unknown_args: bool = False
+) -> tuple[TrainArguments, list[str]]:
+    """Arguments over the settings of a configuration, and those that are unknown, which by default is an error."""
+    default = TrainArguments(data=tyro.MISSING, method=config.method, preset=preset, config=config)
+    parsed = tyro.cli(
+        TrainArguments, default=default, prog="nerf-mini train", args=list(arguments),
+        return_unknown_args=return_unknown_args, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands),
+    )  # type: ignore[call-overload]  # fmt: skip
+    return parsed if return_unknown_args else (parsed, [])
+
+
+def _folder_to_resume(data: Path, method: str | None) -> Path:
+    """The default run folder of the method; of whichever has one, where none is named."""
+    folders = [default_folder(data, name) for name in ([method] if method else DEFAULT_PRESETS)]
+    return next((folder for folder in folders if folder.exists()), folders[0])

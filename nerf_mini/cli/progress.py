@@ -1,0 +1,75 @@
+"""What the command line shows while it works: lines of text, and bars of progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from nerf_mini.training import StepReport, Trainer
+
+
+def say(text: str) -> None:
+    """Print a line at once, also where the output is a file."""
+    print(text, flush=True)
+
+
+@contextmanager
+def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over views; the function it gives is called with how many are done, and how many there are."""
+    with tqdm(unit="view", desc=description, disable=not sys.stderr.isatty()) as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield report
+
+
+class TrainingBar:
+    """A bar over the steps of a run with loss, PSNR and rays per second."""
+
+    def __init__(self, trainer: Trainer, max_seconds: float | None):
+        self.max_seconds, self.started = max_seconds, time.perf_counter()
+        self.times: deque[float] = deque(maxlen=100)
+        quiet = not sys.stderr.isatty()
+        total = trainer.config.training.max_steps
+        count = "{n_fmt} steps" if total is None else "{n_fmt}/{total_fmt} steps"
+        self.bar = tqdm(
+            total=total, initial=trainer.step_count, unit="step", dynamic_ncols=True,
+            mininterval=30 if quiet else 0.2, desc="compiling kernels",
+            bar_format="{desc}: " + count + " [{elapsed}{postfix}",
+        )  # fmt: skip
+        self.bar.set_postfix_str("]", refresh=True)
+
+    def step(self, report: StepReport) -> None:
+        """Show a step that is done."""
+        now = time.perf_counter()
+        self.times.append(now)
+        span = now - self.times[0]
+        if span > 0:
+            rate = (len(self.times) - 1) / span
+            left = float("inf") if self.bar.total is None else (self.bar.total - report.step) / rate
+            if self.max_seconds is not None:
+                left = min(left, max(0.0, self.max_seconds - (now - self.started)))
+            text = f"loss {report.loss:.4f}, PSNR {report.psnr:.2f} dB, {rate * report.rays:.0f} rays/s"
+            self.bar.set_postfix_str(f"{tqdm.format_interval(left)} left] {text}", refresh=False)
+        if self.bar.desc.startswith("compiling"):
+            self.bar.set_description_str("training", refresh=False)
+        self.bar.update(1)
+
+    def message(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.bar.write(text, file=sys.stderr)
+
+    def __enter__(self) -> TrainingBar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()

@@ -1,0 +1,77 @@
+"""nerf-mini train."""
+
+from __future__ import annotations
+
+import shlex
+import time
+
+import numpy as np
+
+from nerf_mini.cli.arguments import TrainArguments
+from nerf_mini.cli.progress import TrainingBar, say
+from nerf_mini.errors import UserError
+from nerf_mini.runs.folder import open_run
+from nerf_mini.runs.session import Session, resume, start
+from nerf_mini.scenes import Scene
+from nerf_mini.training import memory_needed
+
+
+def run(arguments: TrainArguments) -> None:
+    """Start a run or continue one, until its end or Ctrl-C."""
+    if arguments.max_seconds is not None and not arguments.max_seconds > 0:
+        raise UserError(f"--max-seconds {arguments.max_seconds}: must be positive.")
+    if arguments.config.training.max_steps is None and arguments.max_seconds is None:
+        raise UserError("nothing ends this run: give --max-steps or --max-seconds.")
+    started = time.perf_counter()
+    session = _opened(arguments)
+    remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
+    with TrainingBar(session.trainer, remaining) as bar:
+        end = session.train(remaining, bar.step, bar.message)
+    if end != "interrupted":
+        _report_end(session)
+        return
+    say(f"interrupted at step {session.trainer.step_count}, which is saved. Continue with:")
+    left = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
+    say("  " + shlex.join(_command_to_continue(arguments, session, left)))
+
+
+def _opened(arguments: TrainArguments) -> Session:
+    config, output = arguments.config, arguments.run_folder
+    if arguments.resume:
+        session = resume(output, config, arguments.data, warn=say)
+        say(f"continuing {output} from step {session.trainer.step_count}")
+        return session
+    session = start(arguments.data, output, config)
+    if session.trainer.scene is not None:
+        say(f"training {config.method} ({arguments.preset}) on {_described(session.trainer.scene)}")
+    say(f"run folder: {output}; memory: about {memory_needed(session.trainer) / 1e9:.1f} GB")
+    return session
+
+
+def _described(scene: Scene) -> str:
+    views = scene.splits["train"]
+    smallest, largest = (" x ".join(map(str, edge(views.cameras.size, axis=0))) for edge in (np.min, np.max))
+    size = smallest if smallest == largest else f"{smallest} to {largest}"
+    return f"{scene.path}: {len(views)} views of {size}, {scene.kind}"
+
+
+def _command_to_continue(arguments: TrainArguments, session: Session, seconds_left: float | None) -> list[str]:
+    """The command line that goes on with an interrupted run."""
+    command = ["nerf-mini", "train", str(arguments.data), "--output", str(session.run.path), "--resume"]
+    steps = arguments.config.training.max_steps
+    if steps is None and seconds_left is not None:
+        return [*command, "--max-seconds", f"{max(1, seconds_left):.0f}"]
+    if steps != open_run(session.run.path).config.training.max_steps:
+        command += ["--max-steps", str(steps)]
+    return command
+
+
+def _report_end(session: Session) -> None:
+    output, trainer = session.run.path, session.trainer
+    say(f"finished at step {trainer.step_count} after {trainer.state.seconds:.0f} s of training")
+    result = session.evaluate()
+    if result is not None and trainer.scene is not None:
+        count, total = len(result.views), len(trainer.scene.splits["test"])
+        say(f"test PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.3f} (mean of {count} of {total} test views)")
+    say(f"pictures: {session.run.renders}")
+    say("next: " + shlex.join(["nerf-mini", "render", str(output), "--output", str(output / "orbit.gif")]))

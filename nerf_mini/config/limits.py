@@ -1,0 +1,144 @@
+"""Limits of settings, stated where a field is declared, and the one check that enforces them.
+
+`width: Annotated[int, AtLeast(2)] = 64` states the kind of a field and its limit. None, where the kind
+allows it, has no limit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
+
+from nerf_mini.errors import UserError
+
+LONGEST_QUOTE = 60  # characters of a value in a message
+
+
+@runtime_checkable
+class Limit(Protocol):
+    """What a value must satisfy; `str(limit)` follows "must be" in a message."""
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number is within the limit. Never true of NaN or infinity."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Finite and not below a least value."""
+
+    least: float
+
+    def holds(self, value: Any) -> bool:
+        return self.least <= value < math.inf
+
+    def __str__(self) -> str:
+        return f"at least {self.least:g}" + (" and finite" if isinstance(self.least, float) else "")
+
+
+@dataclass(frozen=True)
+class Positive:
+    """Finite and above zero."""
+
+    def holds(self, value: Any) -> bool:
+        return 0 < value < math.inf
+
+    def __str__(self) -> str:
+        return "positive and finite"
+
+
+@dataclass(frozen=True)
+class Between:
+    """From `least` to `most`, either end included unless it is said to be open."""
+
+    least: float
+    most: float
+    least_open: bool = False
+    most_open: bool = False
+
+    def holds(self, value: Any) -> bool:
+        above = self.least < value if self.least_open else self.least <= value
+        below = value < self.most if self.most_open else value <= self.most
+        return above and below
+
+    def __str__(self) -> str:
+        lower = f"more than {self.least:g}" if self.least_open else f"at least {self.least:g}"
+        upper = f"less than {self.most:g}" if self.most_open else f"at most {self.most:g}"
+        return f"{lower} and {upper}"
+
+
+@dataclass(frozen=True)
+class PowerOfTwo:
+    """A power of two from `least` to `most`."""
+
+    least: int
+    most: int
+
+    def holds(self, value: Any) -> bool:
+        return self.least <= value <= self.most and value & (value - 1) == 0
+
+    def __str__(self) -> str:
+        return f"a power of two, at least {self.least} and at most {self.most}"
+
+
+class Section:
+    """Base of the frozen dataclasses of a configuration: checks kinds and limits of all fields when it is made."""
+
+    def __post_init__(self) -> None:
+        for name, hint in hints(type(self)).items():
+            value = getattr(self, name)
+            if not of_kind(value, hint):
+                raise UserError(f"{flag(name)} {quoted(value)}: must be {described(hint)}.")
+            for limit in getattr(hint, "__metadata__", ()):
+                if isinstance(limit, Limit) and value is not None and not limit.holds(value):
+                    raise UserError(f"{flag(name)} {value}: must be {limit}.")
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raise a UserError where fields that are fine by themselves do not go together."""
+
+
+def hints(section: type) -> dict[str, Any]:
+    """The annotations of a section's fields, limits included, in order."""
+    return get_type_hints(section, include_extras=True)
+
+
+def flag(name: str) -> str:
+    """How the command line spells a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def of_kind(value: Any, hint: Any) -> bool:
+    """Whether a value is of the annotated kind. A whole number is a fine float; a bool is no number."""
+    hint = bare(hint)
+    if get_origin(hint) is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in get_args(hint))
+    if get_origin(hint) in (UnionType, Union):
+        return any(of_kind(value, member) for member in get_args(hint))
+    if dataclasses.is_dataclass(hint):
+        return isinstance(value, hint)  # type: ignore[arg-type]
+    return type(value) in ((int, float) if hint is float else (hint,))
+
+
+def bare(hint: Any) -> Any:
+    """An annotation without its limits."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def described(hint: Any) -> str:
+    """An annotated kind in words, to follow "must be"."""
+    hint = bare(hint)
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(hint))
+    if get_origin(hint) in (UnionType, Union):
+        return " or ".join(described(member) for member in get_args(hint))
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+    return names.get(hint, hint.__name__)
+
+
+def quoted(value: Any) -> str:
+    """A value for a message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "..."

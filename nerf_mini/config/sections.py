@@ -1,0 +1,213 @@
+"""The sections of a configuration: one frozen dataclass per part, each field with its limit and what it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from nerf_mini.config.limits import AtLeast, Between, Positive, PowerOfTwo, Section
+from nerf_mini.errors import UserError
+
+MethodName = Literal["nerf", "instant"]
+
+
+@dataclass(frozen=True)
+class SceneConfig(Section):
+    """How the data set is read."""
+
+    downscale: Annotated[int, AtLeast(1)] = 1
+    """Shrink images by this whole factor."""
+    background: Literal["auto", "white", "black", "random"] = "auto"
+    """Behind transparent pixels: auto is the data set's own (white for Blender scenes); random trains on random
+    colours."""
+    near: Annotated[float | None, AtLeast(0.0)] = None
+    """Distance at which rays begin, in scene units; None: the data set's."""
+    far: Annotated[float | None, Positive()] = None
+    """Distance at which rays end, in scene units; None: the data set's."""
+
+    def check_together(self) -> None:
+        if self.near is not None and self.far is not None and not self.near < self.far:
+            raise UserError(f"--near {self.near}: must be less than --far {self.far}.")
+
+
+@dataclass(frozen=True)
+class NetworkConfig(Section):
+    """The network of the paper; coarse and fine have the same shape."""
+
+    depth: Annotated[int, AtLeast(1)] = 4
+    """Layers of the trunk."""
+    width: Annotated[int, AtLeast(2)] = 64
+    """Units per layer."""
+    skip: int | None = None
+    """Join the encoded point again after this many layers; None: never."""
+    position_frequencies: Annotated[int, AtLeast(0)] = 8
+    """Octaves of the positional encoding of points."""
+    direction_frequencies: Annotated[int | None, AtLeast(0)] = 4
+    """Octaves of the encoding of viewing directions; None: colour does not depend on the direction."""
+    identity: bool = False
+    """Put the coordinates themselves in front of their encoding, as the paper's code does."""
+    factor_pi: bool = True
+    """Encode sin(2^k pi p) as the paper prints it; without: sin(2^k p), as its code does."""
+    scale: Annotated[float, Positive()] = 0.5
+    """Factor on scene coordinates before they are encoded. The encoding repeats with period 2, so the scene should end
+    up inside [-1, 1]. With an occupancy grid, its cube is put there instead."""
+    density_activation: Literal["relu", "softplus"] = "softplus"
+    """relu is the paper's; softplus cannot die."""
+
+    def check_together(self) -> None:
+        if self.position_frequencies == 0 and not self.identity:
+            raise UserError("--position-frequencies 0: must be at least 1, or come with --identity.")
+        if self.skip is not None and not 1 <= self.skip < self.depth:
+            raise UserError(f"--skip {self.skip}: must lie between 1 and depth - 1 = {self.depth - 1}.")
+
+
+@dataclass(frozen=True)
+class HierarchicalConfig(Section):
+    """Samples along a ray: evenly spread ones for the coarse network, more where it saw something for the fine one."""
+
+    coarse_samples: Annotated[int, AtLeast(3)] = 32
+    """Stratified samples of the coarse pass."""
+    fine_samples: Annotated[int, AtLeast(1)] = 32
+    """Further samples of the fine pass, where the coarse one saw something."""
+
+
+@dataclass(frozen=True)
+class HashGridConfig(Section):
+    """A multiresolution hash grid and the small network behind it."""
+
+    levels: Annotated[int, AtLeast(1)] = 8
+    """Grids of growing resolution."""
+    features: Literal[2, 4] = 4
+    """Features at each vertex of a grid."""
+    log2_entries: Annotated[int, Between(1, 24)] = 17
+    """Finer grids are hashed into 2 to the power of this many entries."""
+    base_resolution: Annotated[int, Between(1, 2**20, most_open=True)] = 16
+    """Cells along the side of the coarsest grid."""
+    finest_resolution: Annotated[int | None, Between(1, 2**20, most_open=True)] = None
+    """Cells along the side of the finest grid; None: a few more than there are pixels across the cube, because finer
+    grids fit the training pictures better and held-out views worse."""
+    hidden_width: Annotated[int, AtLeast(1)] = 64
+    """Units per layer of the small network."""
+    color_layers: Annotated[int, AtLeast(1)] = 1
+    """Hidden layers between density and colour."""
+
+    def check_together(self) -> None:
+        if self.finest_resolution is not None and self.finest_resolution < self.base_resolution:
+            raise UserError(
+                f"--finest-resolution {self.finest_resolution}: must be at least --base-resolution"
+                f" {self.base_resolution}."
+            )
+
+
+@dataclass(frozen=True)
+class OccupancyConfig(Section):
+    """Sampling where an occupancy grid, in a cube around the scene, says that something is."""
+
+    samples_per_step: Annotated[int, AtLeast(8)] = 32768
+    """Samples of a training step; it takes as many rays as fill them."""
+    march_steps: Annotated[int, AtLeast(1)] = 1024
+    """Steps along the diagonal of the cube around the scene."""
+    occupancy_resolution: Annotated[int, PowerOfTwo(8, 512)] = 128
+    """Cells along the side of the occupancy grid, a power of two."""
+    cube_side: Annotated[float | None, Positive()] = None
+    """Side of the cube around the scene, in scene units; None: 3/4 of far - near."""
+
+    def check_together(self) -> None:
+        if self.samples_per_step < 8 * self.march_steps:
+            raise UserError(
+                f"--samples-per-step {self.samples_per_step}: must be at least 8 times --march-steps"
+                f" {self.march_steps}, or the longest rays do not fit in."
+            )
+
+
+@dataclass(frozen=True)
+class NerfConfig(Section):
+    """Coarse and fine networks with hierarchical sampling, as in the paper (Mildenhall et al. 2020)."""
+
+    rays: Annotated[int, AtLeast(1)] = 256
+    """Rays per step of the hierarchical sampler; with an occupancy grid, --samples-per-step decides."""
+    sampler: Literal["hierarchical", "occupancy"] = "hierarchical"
+    """hierarchical: coarse samples, then fine ones where they saw something, with two networks, as in the paper;
+    occupancy: one network, sampled where an occupancy grid says that something is."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    hierarchical: HierarchicalConfig = field(default_factory=HierarchicalConfig)
+    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
+
+
+@dataclass(frozen=True)
+class InstantConfig(Section):
+    """A hash grid with a small network, sampled by an occupancy grid (Mueller et al. 2022)."""
+
+    grid: HashGridConfig = field(default_factory=HashGridConfig)
+    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
+
+
+@dataclass(frozen=True)
+class LossConfig(Section):
+    """What is added to the photometric loss."""
+
+    distortion: Annotated[float, AtLeast(0.0)] = 0.0
+    """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022)."""
+    density_noise: Annotated[float, AtLeast(0.0)] = 0.0
+    """Standard deviation of the noise on the raw density in training."""
+
+
+@dataclass(frozen=True)
+class OptimiserConfig(Section):
+    """Adam with an exponentially decaying learning rate."""
+
+    learning_rate: Annotated[float, Positive()] = 1e-2
+    """Learning rate at the first step."""
+    final_rate: Annotated[float, Positive()] = 1e-3
+    """Learning rate after --decay-steps; constant from there on."""
+    decay_steps: Annotated[int | None, AtLeast(1)] = None
+    """Steps from the first to the final learning rate; None: over --max-steps, or over the time of a run that is bound
+    by --max-seconds alone."""
+    beta1: Annotated[float, Between(0, 1, most_open=True)] = 0.9
+    """Decay of the mean of gradients."""
+    beta2: Annotated[float, Between(0, 1, most_open=True)] = 0.99
+    """Decay of the mean of squared gradients."""
+    epsilon: Annotated[float, Positive()] = 1e-15
+    """Added to the root of the mean of squared gradients."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Section):
+    """How long a run is, what it starts with and what it writes on the way."""
+
+    crop_steps: Annotated[int, AtLeast(0)] = 0
+    """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
+    crop_fraction: Annotated[float, Between(0, 1, least_open=True)] = 0.5
+    """Share of width and height that counts as the centre."""
+    max_steps: Annotated[int | None, AtLeast(1)] = 12_000
+    """Steps in all; None: until --max-seconds have passed. Giving --max-seconds alone implies None."""
+    log_every: Annotated[int, AtLeast(1)] = 100
+    """Steps between lines of metrics.jsonl."""
+    checkpoint_every: Annotated[int, AtLeast(1)] = 2000
+    """Steps between checkpoints."""
+    validate_every: Annotated[int, AtLeast(1)] = 1000
+    """Steps between validation pictures."""
+
+
+@dataclass(frozen=True)
+class Config(Section):
+    """All that a run depends on besides its data."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the factors in the networks' products; sums and parameters are float32. auto: bfloat16 where the CPU has
+    instructions for it. A run keeps what it began with; on a CPU without bfloat16 it goes on in float32."""
+    seed: Annotated[int, AtLeast(0)] = 0
+    """Seed of the random generator that draws initial weights, batches and samples."""
+    model: NerfConfig | InstantConfig = field(default_factory=InstantConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def method(self) -> MethodName:
+        """The name of the model: "nerf" or "instant"."""
+        return "nerf" if isinstance(self.model, NerfConfig) else "instant"
+
+
+MODELS: dict[MethodName, type[NerfConfig] | type[InstantConfig]] = {"nerf": NerfConfig, "instant": InstantConfig}

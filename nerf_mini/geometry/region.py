@@ -1,0 +1,99 @@
+"""Regions: which part of space a field covers, and how it becomes the unit cube.
+
+Distances, densities and points are in scene units everywhere else. A region alone knows the unit cube.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import looked_at
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.ops import positions
+
+
+class Region(Protocol):
+    """A part of space, mapped to the unit cube."""
+
+    @property
+    def unit_length(self) -> float:
+        """Scene units per side of the unit cube."""
+
+    @property
+    def diagonal(self) -> float:
+        """The longest way through the region, in scene units."""
+
+    def to_unit(self, points: Any) -> Any:
+        """Points of the scene (..., 3) in coordinates of the unit cube; outside of the region, outside of it."""
+
+    def points(self, rays: Rays, t: Any, ray_index: np.ndarray) -> Any:
+        """Unit-cube coordinates (samples, 3) of samples at distances t (samples,), in scene units, along rays."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned cube: `low` is its corner and `side` its side, in scene units."""
+
+    low: tuple[float, float, float]
+    side: float
+
+    @classmethod
+    def centered(cls, center: np.ndarray, side: float) -> Box:
+        """The cube with this centre (3,)."""
+        x, y, z = (np.asarray(center, np.float64) - 0.5 * side).tolist()
+        return cls((x, y, z), float(side))
+
+    @classmethod
+    def around(cls, cameras: Cameras, side: float | None = None) -> Box:
+        """The cube around what the cameras look at.
+
+        Its centre is the point nearest to all their axes; its side, where none is given, 3/4 of far - near: the usual 3
+        for Blender's scenes.
+        """
+        near, far = float(np.min(cameras.near)), float(np.max(cameras.far))
+        ahead = 0.5 * (near + far) * -cameras.poses[:, :3, 2]
+        center = looked_at(cameras.poses, np.mean(cameras.poses[:, :3, 3] + ahead, axis=0))
+        return cls.centered(center, 0.75 * (far - near) if side is None else side)
+
+    @property
+    def unit_length(self) -> float:
+        """See `Region`."""
+        return self.side
+
+    @property
+    def diagonal(self) -> float:
+        """See `Region`."""
+        return float(np.sqrt(3.0)) * self.side
+
+    @property
+    def center(self) -> np.ndarray:
+        """(3,) float64."""
+        return np.array(self.low) + 0.5 * self.side
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """(low x, low y, low z, side) float64, for the kernels."""
+        return np.array([*self.low, self.side])
+
+    def to_unit(self, points: Any) -> Any:
+        """(points - low) / side."""
+        real = points.dtype.type
+        return (points - np.array(self.low, points.dtype)) * real(1.0 / self.side)
+
+    def points(self, rays: Rays, t: Any, ray_index: np.ndarray) -> Any:
+        """See `Region`. The map is affine: it is applied to the rays, of which there are fewer."""
+        scale = rays.directions.dtype.type(1.0 / self.side)
+        return positions(self.to_unit(rays.origins), rays.directions * scale, t, ray_index)
+
+    def pixels_across(self, cameras: Cameras) -> float:
+        """How many pixels a picture needs for the side of the cube, at the median distance of the cameras.
+
+        Cameras in the middle count as half a side away.
+        """
+        distance = float(np.median(np.linalg.norm(cameras.poses[:, :3, 3] - self.center, axis=1)))
+        return float(np.median(cameras.focal[:, 0])) * self.side / max(distance, 0.5 * self.side)

@@ -1,0 +1,48 @@
+"""What models share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.config import NetworkConfig
+from nerf_mini.fields import Field, MLPField
+from nerf_mini.geometry.region import Region
+from nerf_mini.models.precision import Precision, uses_bfloat16
+from nerf_mini.ops import MLPShape
+from nerf_mini.samplers import Samples
+
+
+def mlp_field(network: NetworkConfig, precision: Precision) -> MLPField:
+    """The paper's network, as a configuration asks for it."""
+    shape = MLPShape(
+        depth=network.depth,
+        width=network.width,
+        skip=network.skip,
+        position_frequencies=network.position_frequencies,
+        direction_frequencies=network.direction_frequencies,
+        identity=network.identity,
+        factor_pi=network.factor_pi,
+    )
+    return MLPField(shape, network.density_activation, bfloat16=uses_bfloat16(precision))
+
+
+def noise_of(deviation: float, samples: Samples, rng: np.random.Generator | None) -> np.ndarray | None:
+    """Normal noise on the raw density of samples, (samples,) in their precision; None without `rng` or deviation."""
+    if rng is None or deviation == 0:
+        return None
+    real = samples.t.dtype
+    return real.type(deviation) * rng.standard_normal(len(samples), real)
+
+
+def query_field(
+    field: Field, parameters: Any, region: Region, points: np.ndarray, directions: np.ndarray, bounded: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Density (n,) and colour (n, 3) at points (n, 3) of the scene; if `bounded`, density 0 outside of the region."""
+    unit = region.to_unit(np.ascontiguousarray(points, np.float32))
+    directions = np.ascontiguousarray(directions, np.float32)
+    density, color = field(parameters, unit, directions, np.arange(len(unit)))
+    if bounded:
+        density = np.where(((unit >= 0) & (unit <= 1)).all(axis=1), density, np.float32(0))
+    return density, color

@@ -1,0 +1,97 @@
+"""cameras.json: the cameras of a run's data set, enough to render without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.config.limits import quoted
+from nerf_mini.errors import UserError
+from nerf_mini.geometry.cameras import LENS_PARAMETERS, Cameras
+from nerf_mini.geometry.lenses import LENSES
+from nerf_mini.scenes import SPLITS, SceneCameras
+from nerf_mini.scenes.readers.base import checked_pose
+
+_KEYS = ("poses", "focal", "center", "size", "near", "far", "lens", "lens_parameters")
+
+
+def to_json(cameras: SceneCameras) -> dict[str, Any]:
+    """Plain values."""
+    return {
+        "background": list(cameras.background),
+        "splits": {
+            split: {key: np.asarray(getattr(views, key)).tolist() for key in _KEYS}
+            for split, views in cameras.splits.items()
+        },
+    }
+
+
+def from_json(content: dict[str, Any], where: str) -> SceneCameras:
+    """The inverse of `to_json`; `where` is the file, the beginning of every message.
+
+    Raises UserError for what is missing, of the wrong kind or shape, not finite, or no camera.
+    """
+    background = _array(_under(content, "background", where), (3,), f"{where}: 'background'")
+    if background.min() < 0 or background.max() > 1:
+        raise UserError(f"{where}: 'background' is {quoted(background.tolist())}; it must be a colour in [0, 1].")
+    splits = _under(content, "splits", where)
+    if not isinstance(splits, dict) or "train" not in splits or not set(splits) <= set(SPLITS):
+        raise UserError(f"{where}: 'splits' must be an object with 'train' among the keys {', '.join(SPLITS)}.")
+    views = {split: _views(values, f"{where}: 'splits.{split}'") for split, values in splits.items()}
+    return SceneCameras(views, tuple(background.tolist()))  # type: ignore[arg-type]
+
+
+def _views(values: Any, where: str) -> Cameras:
+    """The cameras of one split."""
+    fields = {key: _under(values, key, where) for key in _KEYS}
+    poses = fields["poses"]
+    if not isinstance(poses, list) or not poses:
+        raise UserError(f"{where}: 'poses' must be a list of at least one 4x4 matrix.")
+    count = len(poses)
+    matrices = np.stack([checked_pose(pose, f"{where}: camera {index}") for index, pose in enumerate(poses)])
+    shapes = {"focal": (count, 2), "center": (count, 2), "size": (count, 2), "near": (count,), "far": (count,)}
+    arrays = {key: _array(fields[key], shape, f"{where}: {key!r}") for key, shape in shapes.items()}
+    _require(bool(np.all(arrays["focal"] > 0)), f"{where}: 'focal' must be positive.")
+    size = arrays["size"]
+    _require(bool(np.all((size >= 1) & (size % 1 == 0))), f"{where}: 'size' must hold whole numbers of pixels.")
+    near, far = arrays["near"], arrays["far"]
+    _require(bool(np.all((near >= 0) & (near < far))), f"{where}: need 0 <= 'near' < 'far' of every camera.")
+    lens = fields["lens"]
+    known = isinstance(lens, list) and len(lens) == count and all(isinstance(n, str) and n in LENSES for n in lens)
+    _require(known, f"{where}: 'lens' is {quoted(lens)}; each camera has one of {', '.join(LENSES)}.")
+    parameters = _array(fields["lens_parameters"], (count, None), f"{where}: 'lens_parameters'")
+    _require(parameters.shape[1] <= LENS_PARAMETERS, f"{where}: 'lens_parameters' are too many for any lens.")
+    try:
+        return Cameras.make(
+            matrices, size.astype(np.int64), arrays["focal"], arrays["center"], near, far, lens, parameters
+        )
+    except ValueError as error:
+        raise UserError(f"{where}: {error}.") from error
+
+
+def _under(content: Any, key: str, where: str) -> Any:
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: must be an object, not {quoted(content)}.")
+    if key not in content:
+        raise UserError(f"{where}: lacks the key {key!r}.")
+    return content[key]
+
+
+def _array(value: Any, shape: tuple[int | None, ...], where: str) -> np.ndarray:
+    """Nested lists of numbers as float64 of a shape; None stands for any length."""
+    try:
+        array = np.array(value if isinstance(value, list) else None)
+    except ValueError as error:  # lists of unequal lengths
+        raise UserError(f"{where} is {quoted(value)}; it must be an array of shape {shape}.") from error
+    fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
+    if not fits or array.dtype.kind not in "iuf":
+        raise UserError(f"{where} is {quoted(value)}; it must hold numbers, in the shape {shape}.")
+    if not np.isfinite(array).all():
+        raise UserError(f"{where} holds values that are not finite.")
+    return array.astype(np.float64)
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise UserError(message)

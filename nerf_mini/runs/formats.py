@@ -1,0 +1,115 @@
+"""The formats of a run's files, and how files of older ones become new.
+
+config.json, cameras.json and checkpoints say `"format": n`; those of version 0.1.0, which say nothing, are format 1. A
+change of a format is one function here, from the content of format n to that of n + 1, at the end of its kind's list.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nerf_mini import __version__
+from nerf_mini.config.limits import quoted
+from nerf_mini.errors import UserError
+
+# Parts of a checkpoint; an array's name is the path to it, such as parameters/field/coarse/layer0/weight.
+PARAMETERS, MEAN, VARIANCE, SAMPLER = "parameters", "mean", "variance", "sampler"
+
+
+def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
+    """Sections of all methods side by side become one model's; losses get a section.
+
+    A run bound by time alone had a learning rate that decayed over it, whatever decay_steps said.
+    """
+    config = copy.deepcopy(file["config"])
+    training, sampling, method = config["training"], config.pop("sampling"), config.pop("method")
+    network, grid, occupancy = config.pop("network"), config.pop("instant"), config.pop("occupancy")
+    rays, sampler = training.pop("rays"), sampling.pop("sampler")
+    config["losses"] = {"distortion": training.pop("distortion"), "density_noise": sampling.pop("density_noise")}
+    if method == "nerf":
+        model = {"rays": rays, "sampler": sampler, "network": network, "hierarchical": sampling}
+    else:
+        model = {"grid": grid}
+    config["model"] = {"method": method, **model, "occupancy": occupancy}
+    if training["max_steps"] is None:
+        config["optimiser"]["decay_steps"] = None
+    return {**file, "config": config}
+
+
+def upgrade_cameras_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
+    """One pinhole camera at many poses becomes a camera per view; the background becomes a colour."""
+    inside, near, far = file["intrinsics"], file["near"], file["far"]
+    size = [inside["width"], inside["height"]]
+    focal, center = [inside["focal_x"], inside["focal_y"]], [inside["center_x"], inside["center_y"]]
+    colors = {"white": [1.0, 1.0, 1.0], "random": [1.0, 1.0, 1.0], "black": [0.0, 0.0, 0.0]}
+    splits = {}
+    for split, poses in file["poses"].items():
+        views = len(poses)
+        splits[split] = {
+            "poses": poses, "focal": [focal] * views, "center": [center] * views, "size": [size] * views,
+            "near": [near] * views, "far": [far] * views, "lens": ["pinhole"] * views,
+            "lens_parameters": [[]] * views,
+        }  # fmt: skip
+    return {"background": colors[file["background"]], "splits": splits}
+
+
+def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict[str, Any]:
+    """Parameters move under "field", what the method kept becomes the sampler's, with densities per scene unit.
+
+    `content` holds "meta" and "arrays" by name; `cube_side`, in scene units, is that of the occupancy grid's cube.
+    """
+    arrays = {}
+    for name, array in content["arrays"].items():
+        part, _, rest = name.partition("/")
+        if name == "method/density":  # negative where no camera looks, which stays
+            array = np.where(array < 0, array, array / np.float32(cube_side))
+        arrays[f"{SAMPLER}/{rest}" if part == "method" else f"{part}/field/{rest}"] = array
+    return {"meta": content["meta"], "arrays": arrays}
+
+
+UPGRADES: dict[str, tuple[Callable[..., dict[str, Any]], ...]] = {
+    "config": (upgrade_config_1_to_2,),
+    "cameras": (upgrade_cameras_1_to_2,),
+    "checkpoint": (upgrade_checkpoint_1_to_2,),
+}
+
+
+def stamp(kind: str) -> dict[str, Any]:
+    """What a new file of a kind begins with: its format, and the version that writes it."""
+    return {"format": len(UPGRADES[kind]) + 1, "version": __version__}
+
+
+def upgraded(
+    kind: str, content: dict[str, Any], where: str, header: dict[str, Any] | None = None, **context: Any
+) -> dict[str, Any]:
+    """The content of a file in the newest format of its kind.
+
+    Args:
+        where: the file, the beginning of every message.
+        header: what says "format" and "version", by default the content itself.
+        context: what the upgrades of this kind need besides.
+
+    Raises UserError for a format that is none, or newer than this version knows, and where the content is not what
+    its format says.
+    """
+    header = content if header is None else header
+    number, newest = header.get("format", 1), len(UPGRADES[kind]) + 1
+    if type(number) is not int or number < 1:
+        raise UserError(f"{where}: 'format' is {quoted(number)}; it must be a whole number, at least 1.")
+    if number > newest:
+        raise UserError(
+            f"{where}: has format {number} and was written by nerf-mini {quoted(header.get('version'))}; this is"
+            f" {__version__}, which knows formats up to {newest}. Update it: pip install --upgrade nerf-mini."
+        )
+    try:
+        for upgrade in UPGRADES[kind][number - 1 :]:
+            content = upgrade(content, **context)
+    except KeyError as error:
+        raise UserError(f"{where}: lacks the key {quoted(error.args[0])}, or holds a value unknown there.") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: is damaged: not what format {number} holds ({str(error)[:100]}).") from error
+    return content

@@ -1,0 +1,99 @@
+"""Trainers from run folders, and run folders from trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.config import differences
+from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.models import Model, make_model
+from nerf_mini.runs.checkpoint import Shapes, checkpoint_files, load_latest, save, step_of
+from nerf_mini.runs.folder import Run, create_run, open_run, same_cameras, write_config
+from nerf_mini.scenes import Scene
+from nerf_mini.training import Trainer
+
+
+class _Blank:
+    """Stands in for a random generator where the shapes of what is drawn are all that matters.
+
+    Tables and weights are drawn uniformly; whatever a field draws otherwise is really drawn.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np.random.default_rng(0), name)
+
+    def uniform(self, low: float, high: float, size: Any) -> np.ndarray:
+        """Nothing drawn."""
+        return np.zeros(size, np.float32)
+
+
+def shapes_of(model: Model) -> Shapes:
+    """The shapes of a model's parameters and of what its sampler keeps; draws nothing at random."""
+    parameters = model.init(_Blank())  # type: ignore[arg-type]
+    return Shapes(
+        _shapes(parameters), {name: (array.shape, array.dtype) for name, array in model.sampler.state.items()}
+    )
+
+
+def _shapes(parameters: Any) -> Any:
+    if isinstance(parameters, Mapping):
+        return {name: _shapes(member) for name, member in parameters.items()}
+    return parameters.shape
+
+
+def restored_trainer(run: Run, scene: Scene | None = None, warn: Warn = log_warning) -> Trainer:
+    """The trainer of a run at its newest sound checkpoint; without a scene it renders, but does not train.
+
+    `warn` is called with a sentence for each newer checkpoint that is damaged. Raises UserError if all are.
+    """
+    model = make_model(run.config, run.cameras.train)
+    state, problems = load_latest(run.checkpoints, shapes_of(model), model.region.unit_length)
+    for problem in problems:
+        warn(f"{problem} Falling back to the checkpoint of step {state.step}.")
+    return Trainer(run.config, run.cameras, scene, state)
+
+
+def load_trainer(folder: Path, data: Path | Scene | None = None, warn: Warn = log_warning) -> Trainer:
+    """The trainer of a run folder at its newest sound checkpoint.
+
+    Its scene is `data`, a path or a scene made from arrays, or is read from where it was. Where that is gone, the
+    trainer has no scene: it renders, but does not train. Raises UserError if the folder is not a run or is damaged, or
+    if `data` is not that of the run.
+    """
+    run = open_run(folder)
+    if isinstance(data, Scene):
+        run.require_same(data)
+        scene: Scene | None = data
+    elif data is not None or (run.data is not None and run.data.exists()):
+        scene = run.read_scene(data=data)
+    else:
+        scene = None
+    return restored_trainer(run, scene, warn)
+
+
+def save_trainer(trainer: Trainer, folder: Path) -> Path:
+    """Write a run folder, or a new checkpoint into the run folder of this trainer; returns the folder.
+
+    Raises UserError if the folder holds anything else, such as another run, or a later step of this one.
+    """
+    data = None if trainer.scene is None or trainer.scene.path is None else trainer.scene.path.resolve()
+    run = Run(folder, trainer.config, data, trainer.cameras)
+    if not (folder / "config.json").is_file():
+        create_run(run, trainer.state)
+        return folder
+    saved = open_run(folder)
+    same = same_cameras(saved.cameras.train, run.cameras.train)
+    if not same or differences(saved.config, run.config):
+        raise UserError(f"{folder}: holds another run. Choose another folder.")
+    newest = max((step_of(path) for path in checkpoint_files(saved.checkpoints)), default=-1)
+    if newest > trainer.step_count:
+        raise UserError(f"{folder}: holds step {newest}, later than step {trainer.step_count}. Choose another folder.")
+    save(saved.checkpoints, trainer.state)
+    if saved.config != run.config:  # the run may have become longer
+        write_config(replace(saved, config=run.config))
+    return folder

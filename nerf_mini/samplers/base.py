@@ -1,0 +1,31 @@
+"""What a sampler is: it says where along rays to look."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from nerf_mini.fields.base import Density
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.samplers.samples import Samples
+
+
+class Sampler(Protocol):
+    """Where to look along the rays of a training step. No derivative flows through what it does.
+
+    `density` is that of a field: per scene unit, at points of the unit cube.
+    """
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays that change in place as training goes on; they go into checkpoints."""
+
+    def rays_of_step(self) -> int:
+        """How many rays to draw for the next step."""
+
+    def before_step(self, density: Density, step: int, rng: np.random.Generator) -> None:
+        """Called before the rays of a step are drawn; `step` counts from 0."""
+
+    def sample(self, rays: Rays, density: Density, rng: np.random.Generator | None) -> tuple[np.ndarray, Samples]:
+        """The rays that the step can take, by ascending index (chosen,), and the samples of those rays."""

@@ -1,0 +1,60 @@
+"""The terms of the training loss, a function each, in plain NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.config import LossConfig
+from nerf_mini.geometry.rays import Rays
+from nerf_mini.ops import distortion
+from nerf_mini.rendering.volume import Rendering
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The loss and its terms, each weighted as in the loss.
+
+    fine: the photometric loss of the final rendering; coarse: those of the renderings before it; distortion: the spread
+    of the weights along rays.
+    """
+
+    fine: Any
+    coarse: Any = 0.0
+    distortion: Any = 0.0
+
+    @property
+    def total(self) -> Any:
+        """The sum."""
+        return self.fine + self.coarse + self.distortion
+
+
+def photometric(rendering: Rendering, target: np.ndarray) -> Any:
+    """mean |C - C_target|^2 over rays and channels (Mildenhall et al. 2020, eq. 6); target (rays, 3)."""
+    return np.mean((rendering.color - target) ** 2)
+
+
+def ray_spread(rendering: Rendering, rays: Rays) -> Any:
+    """How far the weight along each ray is spread out, mean over rays (Barron et al. 2022, eq. 15).
+
+    Distances are measured as s = (t - near) / (far - near), so that the loss does not depend on the unit of length.
+    """
+    samples = rendering.samples
+    real = samples.t.dtype.type
+    per_ray = (1.0 / (rays.far - rays.near)).astype(real)  # (rays,)
+    scale = np.repeat(per_ray, samples.counts) if np.ptp(per_ray) > 0 else per_ray[:1]
+    middle = (samples.t + samples.delta / 2) * scale  # of the interval that a sample stands for
+    return np.mean(distortion(rendering.weights, middle, samples.delta * scale, samples.starts, samples.counts))
+
+
+def loss_terms(renderings: Sequence[Rendering], rays: Rays, target: np.ndarray, weights: LossConfig) -> LossTerms:
+    """The loss of the renderings of a batch, coarse to fine: L = sum of photometric losses + weighted regularisers."""
+    *coarse, fine = renderings
+    of_coarse: Any = 0.0
+    for rendering in coarse:
+        of_coarse = of_coarse + photometric(rendering, target)
+    spread: Any = weights.distortion * ray_spread(fine, rays) if weights.distortion > 0 else 0.0
+    return LossTerms(photometric(fine, target), of_coarse, spread)

@@ -1,0 +1,34 @@
+"""All that a run needs to go on with the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.training.optimiser import AdamState
+
+
+@dataclass
+class TrainingState:
+    """The state after `step` steps.
+
+    Attributes:
+        parameters: {"field": ..., and "cameras": corrections of cameras, where they are learnt}.
+        optimiser: Adam's steps and means.
+        rng: the one random generator.
+        seconds: training time so far.
+        sampler: the arrays that the sampler keeps.
+    """
+
+    parameters: dict[str, Any]
+    optimiser: AdamState
+    rng: np.random.Generator
+    seconds: float = 0.0
+    sampler: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return self.optimiser.step

@@ -1,0 +1,205 @@
+"""A trainer: a scene, a model and the state of its training, in memory alone."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nerf_mini.config import Config, NerfConfig
+from nerf_mini.errors import UserError
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.models import Model, make_model, resolve_precision
+from nerf_mini.rendering.images import RenderedImage, render_image
+from nerf_mini.rendering.metrics import mse_to_psnr
+from nerf_mini.runtime import prepare, warm_up
+from nerf_mini.scenes import BLACK, WHITE, Scene, SceneCameras, Views, draw_pixels
+from nerf_mini.training.health import require_finite, require_spread, spread_is_due
+from nerf_mini.training.losses import LossTerms
+from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
+from nerf_mini.training.state import TrainingState
+from nerf_mini.training.step import Batch, loss_and_gradient
+
+RECENT = 200  # steps over which the training PSNR is averaged
+
+EndReason = Literal["steps", "time", "stopped"]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did. `step` counts from 1; psnr, in dB, is that of the recent steps; rays are those trained on."""
+
+    step: int
+    loss: float
+    terms: LossTerms
+    psnr: float
+    learning_rate: float
+    rays: int
+
+
+class Trainer:
+    """A model of a scene, and the state of its training; takes one step at a time.
+
+    Attributes:
+        config: precision resolved for this CPU.
+        cameras: those of the scene, and what is behind it.
+        scene: the data; None where a run was opened to be looked at alone.
+        model: what is trained.
+        state: parameters, optimiser, random generator, time.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        cameras: SceneCameras,
+        scene: Scene | None = None,
+        state: TrainingState | None = None,
+    ):
+        """A fresh start, or with `state` one that goes on. Raises UserError for a precision that this CPU lacks."""
+        if state is None:
+            config = replace(config, precision=resolve_precision(config.precision))
+        shown = {"white": WHITE, "black": BLACK, "random": WHITE}.get(config.scene.background, cameras.background)
+        self.config, self.cameras, self.scene = config, replace(cameras, background=shown), scene
+        self.model: Model = make_model(config, cameras.train)
+        if state is None:
+            state = self._fresh_state()
+        else:
+            for name, array in self.model.sampler.state.items():
+                array[...] = state.sampler[name]
+        state.sampler = self.model.sampler.state
+        self.state = state
+        self._recent: deque[float] = deque(maxlen=RECENT)  # photometric losses
+        self._warm = False
+        prepare()
+
+    def _fresh_state(self) -> TrainingState:
+        rng = np.random.default_rng(self.config.seed)
+        parameters = {"field": self.model.init(rng)}
+        return TrainingState(parameters, adam_init(parameters), rng)
+
+    @property
+    def views(self) -> Views:
+        """The training views."""
+        return self.views_of("train")
+
+    def views_of(self, split: str) -> Views:
+        """The views of a split. Raises UserError where there is no data, or no such split."""
+        if self.scene is None:
+            raise UserError("this run was opened without its data; say where that is to train or evaluate.")
+        if split not in self.scene.splits:
+            raise UserError(f"{self.scene.name} has no split {split!r}; it has {', '.join(self.scene.splits)}.")
+        return self.scene.splits[split]
+
+    @property
+    def step_count(self) -> int:
+        """Steps taken."""
+        return self.state.step
+
+    def step(self, progress: float | None = None) -> StepReport:
+        """One batch, one gradient, one update.
+
+        `progress`, from 0 to 1, is for the learning rate of a run bound by time; by default it is the share of the
+        steps that the configuration plans. Raises UserError if the loss is not finite or the network has collapsed.
+        """
+        self.warm_up()
+        config, state, step = self.config, self.state, self.step_count
+        progress = self._planned_share() if progress is None else progress
+        crop = config.training.crop_fraction if step < config.training.crop_steps else 1.0
+        self.model.before_step(state.parameters["field"], step, state.rng)
+        pixels = draw_pixels(self.views, self.model.sampler.rays_of_step(), crop, state.rng)
+        batch = Batch(pixels, self._background(len(pixels)))
+        cameras = self.views.cameras
+        found = loss_and_gradient(self.model, state.parameters, cameras, batch, config.losses, state.rng)
+        require_finite(found.terms.total, found.gradient, step, config.seed, config.optimiser.learning_rate)
+        if spread_is_due(step):
+            require_spread(found.emitted(), batch.emitted, step, config.seed, self._advice())
+        groups = self.groups
+        adam_update(config.optimiser, groups, state.parameters, found.gradient, state.optimiser, progress)
+        self._recent.append(found.terms.fine)
+        psnr = mse_to_psnr(float(np.mean(self._recent)))
+        rate = groups[-1].schedule.at(progress)
+        return StepReport(step + 1, found.terms.total, found.terms, psnr, rate, len(pixels))
+
+    def warm_up(self) -> None:
+        """Have the kernels of a step compiled, on two cores, or loaded. The first step does it where this has not."""
+        if not self._warm:
+            warm_up(self.model.operators)
+            self._warm = True
+
+    @property
+    def groups(self) -> list[ParameterGroup]:
+        """The parameter groups of the optimiser, the general one last."""
+        schedule = Schedule(self.config.optimiser.learning_rate, self.config.optimiser.final_rate)
+        sparse = [ParameterGroup(("field", name), schedule, sparse=True) for name in self.model.sparse]
+        return [*sparse, ParameterGroup((), schedule)]
+
+    def _planned_share(self) -> float:
+        steps = self.config.optimiser.decay_steps or self.config.training.max_steps
+        return 0.0 if steps is None else self.step_count / steps
+
+    def _background(self, count: int) -> np.ndarray:
+        """(count, 3) float32, what to put behind the pixels of a batch."""
+        chosen = self.config.scene.background
+        if chosen == "random" or (self.model.random_background and self.views.has_alpha):
+            return self.state.rng.random((count, 3), np.float32)
+        return np.full((count, 3), self.cameras.background, np.float32)
+
+    def _advice(self) -> str:
+        settings = self.config.model
+        relu = isinstance(settings, NerfConfig) and settings.network.density_activation == "relu"
+        return " with --density-activation softplus," if relu else ""
+
+    def render(self, cameras: Cameras, view: int = 0, background: ArrayLike | None = None) -> RenderedImage:
+        """The picture of one of the cameras, on the background of the scene or on another colour (3,) in [0, 1]."""
+        behind = self.cameras.background if background is None else background
+        return render_image(self.model, self.state.parameters["field"], cameras, behind, view)
+
+    def query(self, points: ArrayLike, directions: ArrayLike = (0.0, 0.0, -1.0)) -> tuple[np.ndarray, np.ndarray]:
+        """Density per scene unit (n,) and colour (n, 3) in [0, 1] at points (n, 3) of the scene.
+
+        directions (3,) or (n, 3), of unit length: along which the points are seen.
+        """
+        points = np.atleast_2d(np.asarray(points, np.float32))
+        seen_along = np.broadcast_to(np.asarray(directions, np.float32), points.shape)
+        return self.model.query(self.state.parameters["field"], points, seen_along)
+
+    def train(
+        self,
+        max_steps: int | None = None,
+        max_seconds: float | None = None,
+        on_step: Callable[[StepReport], Any] | None = None,
+    ) -> EndReason:
+        """Take steps until there are `max_steps` in all, by default those of the configuration, or time is up.
+
+        `max_seconds` bounds the time of this call, compilation included, but for one step; without any limit of steps
+        the learning rate decays over what compilation leaves of it. `on_step` is called after each step; what it
+        returns ends the training if true. Returns why it ended: "steps", "time" or "stopped".
+        """
+        if max_steps is not None:
+            self.config = replace(self.config, training=replace(self.config.training, max_steps=max_steps))
+        most = self.config.training.max_steps
+        if most is None and max_seconds is None:
+            raise UserError("nothing ends this training: give --max-steps or --max-seconds.")
+        started, before, first = time.perf_counter(), self.state.seconds, self.step_count
+        if most is None or first < most:
+            self.warm_up()
+        lost = time.perf_counter() - started  # seconds without a step
+        self.state.seconds = before + lost
+        planned = before + max_seconds if most is None and max_seconds is not None else None
+        while most is None or self.step_count < most:
+            if max_seconds is not None and self.step_count > first and time.perf_counter() - started >= max_seconds:
+                return "time"
+            share = None if planned is None else (self.state.seconds - lost) / max(planned - lost, 1e-9)
+            report = self.step(share)
+            self.state.seconds = before + time.perf_counter() - started
+            if on_step is not None and on_step(report):
+                return "stopped"
+        return "steps"
+
+
+__all__ = ["EndReason", "StepReport", "Trainer"]

@@ -1,0 +1,80 @@
+"""Files and folders appear whole or not at all, and what killed processes left behind goes."""
+
+import json
+import os
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nerf_mini.errors import UserError
+from nerf_mini.io.files import folder_made_atomically, read_json, to_json, write_atomically, write_json
+from nerf_mini.io.images import write_image
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    def fail(file):
+        file.write(b"half")
+        raise RuntimeError
+
+    (tmp_path / "kept").write_bytes(b"old")
+    with pytest.raises(RuntimeError):
+        write_atomically(tmp_path / "kept", fail)
+    with pytest.raises(RuntimeError):
+        write_atomically(tmp_path / "new" / "deeper" / "file", fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"] and (tmp_path / "kept").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: write_json(path, {}), lambda path: write_image(path, __import__("numpy").zeros((2, 2)))],
+    ids=["json", "image"],
+)
+def test_every_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch, write):
+    order = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, name=name, real=real: order.append(name) or real(*a))
+    write(tmp_path / "new.png")
+    assert order == ["fsync", "replace"]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(RuntimeError), folder_made_atomically(tmp_path / "new") as folder:
+        (folder / "file").write_text("half")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with folder_made_atomically(tmp_path / "new") as folder:
+        (folder / "file").write_text("whole")
+        assert not (tmp_path / "new").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["new"] and (tmp_path / "new" / "file").read_text() == "whole"
+
+
+def test_old_temporary_files_are_removed_and_others_stay(tmp_path):
+    (tmp_path / ".scene.99.tmp").mkdir()
+    for name in (".step-0000001.npz.99.tmp", ".young.png.99.tmp", ".notes.tmp", "mine.99.tmp"):
+        (tmp_path / name).write_text("")
+    an_hour_ago = time.time() - 3700
+    for path in tmp_path.iterdir():
+        if "young" not in path.name:
+            os.utime(path, (an_hour_ago, an_hour_ago))
+    write_json(tmp_path / "new.json", {})
+    assert {p.name for p in tmp_path.iterdir()} == {".young.png.99.tmp", ".notes.tmp", "mine.99.tmp", "new.json"}
+
+
+@given(content=st.binary(max_size=40) | st.sampled_from([b"[" * 10**5, b"[1]", b"7", b"1" * 5000, b"\xff", b"{}x"]))
+def test_what_is_no_json_object_is_refused_with_the_name_of_the_file(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "content.json"
+    path.write_bytes(content)
+    try:
+        assert isinstance(read_json(path), dict)
+    except UserError as error:
+        assert str(error).startswith(f"{path}: ")
+
+
+def test_values_that_are_not_finite_become_null():
+    assert json.loads(to_json({"a": [float("inf"), float("nan"), 1.5], "b": (2,)})) == {
+        "a": [None, None, 1.5],
+        "b": [2],
+    }
