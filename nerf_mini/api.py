@@ -1,0 +1,90 @@
+"""The door for Python: what `import nerf_mini` offers beside the nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nerf_mini.config import Config, from_preset, to_dict
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.paths import orbit_like, spiral_like
+from nerf_mini.runs.evaluation import Evaluation, evaluate_views, spread_indices
+from nerf_mini.runs.session import load_trainer, save_trainer
+from nerf_mini.scenes import Scene, SceneCameras
+from nerf_mini.training import trainer as core
+
+
+class Trainer(core.Trainer):
+    """Trains a radiance field of a scene, one step at a time or to the end, and renders it at any moment.
+
+    >>> scene = load_scene("data/shapes")  # doctest: +SKIP
+    >>> trainer = Trainer(scene, preset="quick", max_steps=600)  # doctest: +SKIP
+    >>> trainer.train()  # doctest: +SKIP
+    'steps'
+    >>> trainer.render(scene.splits["test"].cameras, view=3).color.shape  # doctest: +SKIP
+    (100, 100, 3)
+    """
+
+    def __init__(self, scene: Scene, preset: str = "default", config: Config | None = None, **settings: Any):
+        """A fresh start on the training views of a scene.
+
+        Args:
+            preset: one of `PRESETS`, which is the choice of a model too.
+            config: a whole configuration, instead of a preset and settings.
+            settings: settings over the preset, by name, such as max_steps=600, levels=12 or seed=1.
+
+        Raises UserError for settings that do not exist or make no sense.
+        """
+        super().__init__(from_preset(preset, **settings) if config is None else config, scene.cameras, scene)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as nested plain values."""
+        return to_dict(self.config)
+
+    def evaluate(self, split: str = "test", max_views: int | None = None, report: Callable | None = None) -> Evaluation:
+        """PSNR and SSIM on the views of a split, or on at most `max_views` of them, evenly spread.
+
+        Raises UserError for a split that the scene has not.
+        """
+        views = self.views_of(split)
+        return evaluate_views(self, views, spread_indices(len(views), max_views), report)
+
+    def save(self, folder: Path | str) -> Path:
+        """Write a run folder, or a new checkpoint into the one that `save` or `open_run` made of this trainer.
+
+        The command line evaluates, renders and resumes it. Raises UserError if the folder holds anything else.
+        """
+        return save_trainer(self, Path(folder))
+
+
+def open_run(folder: Path | str, data: Path | str | Scene | None = None) -> Trainer:
+    """The trainer of a run folder, at its newest sound checkpoint.
+
+    Rendering and queries need no data. Training on and evaluation read it from where it was, or from `data`: a path, or
+    a scene made from arrays. Raises UserError if the folder is not a run, is damaged, or the data is not that of the
+    run.
+    """
+    opened = load_trainer(Path(folder), Path(data) if isinstance(data, str) else data)
+    trainer = object.__new__(Trainer)  # everything is there already: nothing is to be drawn anew
+    trainer.__dict__.update(opened.__dict__)
+    return trainer
+
+
+def _training_cameras(of: Scene | core.Trainer | SceneCameras | Cameras) -> Cameras:
+    if isinstance(of, Cameras):
+        return of
+    return of.train if isinstance(of, SceneCameras) else of.cameras.train
+
+
+def orbit(of: Scene | core.Trainer | SceneCameras | Cameras, views: int = 40) -> Cameras:
+    """`views` cameras on a circle around what the training cameras look at, at their median distance and elevation."""
+    cameras = _training_cameras(of)
+    return cameras.at(orbit_like(cameras.poses, views))
+
+
+def spiral(of: Scene | core.Trainer | SceneCameras | Cameras, views: int = 40) -> Cameras:
+    """`views` cameras that wind around what the training cameras look at, within the range of their elevations."""
+    cameras = _training_cameras(of)
+    return cameras.at(spiral_like(cameras.poses, views))

@@ -1,0 +1,1 @@
+"""Adapters to tools of others, none of which is a dependency."""

@@ -1,0 +1,76 @@
+"""The public API: lazy, documented, and enough to train, look and keep without the command line."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import nerf_mini as nm
+
+TINY = {
+    "levels": 4, "log2_entries": 10, "base_resolution": 4, "finest_resolution": 16, "hidden_width": 16,
+    "samples_per_step": 1024, "march_steps": 64, "occupancy_resolution": 16, "max_steps": 12,
+}  # fmt: skip
+
+
+@pytest.fixture
+def scene(blobs):
+    return nm.load_scene(blobs)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    script = "import sys, nerf_mini; assert not {'numpy', 'numba', 'PIL', 'tyro', 'autodiff'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", [name for name in nm.__all__ if name != "__version__"])
+def test_every_name_is_there_and_documented(name):
+    assert name in dir(nm)
+    assert getattr(nm, name).__doc__
+
+
+def test_a_name_that_is_not_there_is_said_as_python_says_it():
+    with pytest.raises(AttributeError, match="no attribute 'Traner'"):
+        _ = nm.Traner
+
+
+def test_a_callback_sees_every_step_and_may_stop(scene):
+    seen, trainer = [], nm.Trainer(scene, preset="quick", **TINY)
+    assert trainer.train(on_step=lambda report: seen.append(report.step) or report.step == 5) == "stopped"
+    assert seen == [1, 2, 3, 4, 5] and trainer.step_count == 5
+    assert trainer.train() == "steps" and trainer.step_count == TINY["max_steps"]
+
+
+def test_saved_opened_and_continued_gives_the_bits_of_going_on(scene, tmp_path):
+    trainer = nm.Trainer(scene, preset="quick", **TINY)
+    trainer.train(on_step=lambda report: report.step == 6)
+    again = nm.open_run(trainer.save(tmp_path / "run"))
+    camera = nm.orbit(scene, views=3)
+    for one in (trainer, again):
+        one.train()
+    np.testing.assert_array_equal(again.render(camera, 1).color, trainer.render(camera, 1).color)
+
+
+def test_the_density_is_zero_where_no_camera_looks(scene):
+    trainer = nm.Trainer(scene, preset="quick", **TINY)
+    density, color = trainer.query([[0.0, 0.0, 0.0], [50.0, 0.0, 0.0]])
+    assert density[0] > 0 and density[1] == 0 and color.shape == (2, 3)
+
+
+def test_evaluation_is_the_mean_of_each_views_psnr(scene):
+    trainer = nm.Trainer(scene, preset="quick", **TINY)
+    found = trainer.evaluate("test")
+    truth = scene.splits["test"].image(0) / 255
+    truth = truth[..., :3] * truth[..., 3:] + 1 - truth[..., 3:]
+    first = nm.psnr(trainer.render(scene.splits["test"].cameras, 0).color, truth)
+    assert found.views[0].psnr == pytest.approx(first, abs=1e-4)
+    assert found.psnr == pytest.approx(np.mean([view.psnr for view in found.views]))
+    with pytest.raises(nm.UserError, match="no split 'vall'"):
+        trainer.evaluate("vall")
+
+
+def test_cameras_of_paths_surround_the_scene(scene):
+    cameras = nm.spiral(scene.cameras, views=5)
+    assert len(cameras) == 5 and len(nm.orbit(scene.splits["train"].cameras, views=4)) == 4
+    np.testing.assert_array_equal(cameras.size, np.tile(scene.splits["train"].cameras.size[:1], (5, 1)))
