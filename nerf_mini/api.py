@@ -1,4 +1,4 @@
-"""The door for Python: what `import nerf_mini` offers beside the nouns."""
+"""The Python interface: what `import nerf_mini` offers besides the data classes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Trainer(core.Trainer):
     def evaluate(self, split: str = "test", max_views: int | None = None, report: Callable | None = None) -> Evaluation:
         """PSNR and SSIM on the views of a split, or on at most `max_views` of them, evenly spread.
 
-        Raises UserError for a split that the scene has not.
+        Raises UserError for a split that the scene does not have.
         """
         views = self.views_of(split)
         return evaluate_views(self, views, spread_indices(len(views), max_views), report)

@@ -14,7 +14,8 @@ def _reference(density, color, t, delta, starts, counts):
         np.where(inside, (density * delta)[index], 0.0) if most else np.zeros((len(starts), 0), density.dtype)
     )
     before = np.cumsum(optical_depth, axis=1) - optical_depth
-    dense = np.where(inside, np.exp(-before) * -np.expm1(-optical_depth), 0.0)  # (rays, most)
+    transmittance = np.exp(-before)
+    dense = np.where(inside, transmittance * -np.expm1(-optical_depth), 0.0)  # (rays, most)
     owner = np.repeat(np.arange(len(starts)), counts)
     weights = _unpack(dense, density, starts, counts, owner)  # (samples,)
     out_color = np.sum(dense[..., None] * color[index], axis=1)
