@@ -96,14 +96,12 @@ def loss_and_gradient(
         return results[0]
     rays = sum(result.rays for result in results)
     shares = [result.rays / rays for result in results]
-    gradient = tree.map_leaves(
-        lambda *leaves: sum(share * leaf for share, leaf in zip(shares, leaves, strict=True)),
-        *(result.gradient for result in results),
-    )
-    terms = tree.map_leaves(
-        lambda *leaves: sum(share * leaf for share, leaf in zip(shares, leaves, strict=True)),
-        *(result.terms for result in results),
-    )
+
+    def mean(*leaves: Any) -> Any:
+        return sum(share * leaf for share, leaf in zip(shares, leaves, strict=True))
+
+    gradient = tree.map_leaves(mean, *(result.gradient for result in results))
+    terms = tree.map_leaves(mean, *(result.terms for result in results))
     return StepResult(terms, gradient, [part for result in results for part in result.renderings], rays)
 
 

@@ -32,7 +32,7 @@ EndReason = Literal["steps", "time", "stopped"]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step did. `step` counts from 1; psnr, in dB, is that of the recent steps; rays are those trained on."""
+    """What a step did. `step` counts from 1; psnr, in dB, is that of the recent steps; rays are those drawn."""
 
     step: int
     loss: float
