@@ -15,8 +15,13 @@ MethodName = Literal["nerf", "instant"]
 class SceneConfig(Section):
     """How the data set is read."""
 
-    downscale: Annotated[int, AtLeast(1)] = 1
-    """Shrink images by this whole factor."""
+    downscale: Annotated[float, AtLeast(1)] = 1
+    """Shrink images by this factor."""
+    test_every: Annotated[int | None, AtLeast(2)] = None
+    """Hold out every n-th picture, by name, for testing; None: as the data set says, or as is usual for its format."""
+    space: Literal["auto", "box", "unbounded", "forward"] = "auto"
+    """What the scene of a capture fills: a cube; a middle and all around it; or what lies before cameras that look the
+    same way. auto: what suits its cameras."""
     background: Literal["auto", "white", "black", "random"] = "auto"
     """Behind transparent pixels: auto is the data set's own (white for Blender scenes); random trains on random
     colours."""

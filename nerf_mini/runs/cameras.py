@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from nerf_mini.config.limits import quoted
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import LENS_PARAMETERS, Cameras
 from nerf_mini.geometry.lenses import LENSES
+from nerf_mini.geometry.space import SPACES, Space
 from nerf_mini.scenes import SPLITS, SceneCameras
 from nerf_mini.scenes.readers.base import checked_pose
 
@@ -20,6 +22,8 @@ def to_json(cameras: SceneCameras) -> dict[str, Any]:
     """Plain values."""
     return {
         "background": list(cameras.background),
+        "space": None if cameras.space is None else asdict(cameras.space),
+        "to_capture": cameras.to_capture.tolist(),
         "splits": {
             split: {key: np.asarray(getattr(views, key)).tolist() for key in _KEYS}
             for split, views in cameras.splits.items()
@@ -35,11 +39,28 @@ def from_json(content: dict[str, Any], where: str) -> SceneCameras:
     background = _array(_under(content, "background", where), (3,), f"{where}: 'background'")
     if background.min() < 0 or background.max() > 1:
         raise UserError(f"{where}: 'background' is {quoted(background.tolist())}; it must be a colour in [0, 1].")
+    space = _space(_under(content, "space", where), f"{where}: 'space'")
+    to_capture = _array(_under(content, "to_capture", where), (4, 4), f"{where}: 'to_capture'")
     splits = _under(content, "splits", where)
     if not isinstance(splits, dict) or "train" not in splits or not set(splits) <= set(SPLITS):
         raise UserError(f"{where}: 'splits' must be an object with 'train' among the keys {', '.join(SPLITS)}.")
     views = {split: _views(values, f"{where}: 'splits.{split}'") for split, values in splits.items()}
-    return SceneCameras(views, tuple(background.tolist()))  # type: ignore[arg-type]
+    red, green, blue = background.tolist()
+    return SceneCameras(views, (red, green, blue), space, to_capture)
+
+
+def _space(value: Any, where: str) -> Space | None:
+    """What the scene fills."""
+    if value is None:
+        return None
+    kind = _under(value, "kind", where)
+    _require(kind in SPACES, f"{where}: 'kind' is {quoted(kind)}; it must be one of {', '.join(SPACES)}.")
+    x, y, z = _array(_under(value, "center", where), (3,), f"{where}: 'center'").tolist()
+    radius = _under(value, "radius", where)
+    _require(
+        type(radius) in (int, float) and 0 < radius < np.inf, f"{where}: 'radius' is {quoted(radius)}, not positive."
+    )
+    return Space(kind, (x, y, z), float(radius))
 
 
 def _views(values: Any, where: str) -> Cameras:

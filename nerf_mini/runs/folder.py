@@ -98,7 +98,15 @@ def same_cameras(first: Cameras, second: Cameras) -> bool:
 def read_scene(data: Path, config: Config, splits: Sequence[str] = SPLITS) -> Scene:
     """The data set as the configuration wants it."""
     options = config.scene
-    return load_scene(data, downscale=options.downscale, splits=splits, near=options.near, far=options.far)
+    return load_scene(
+        data,
+        downscale=options.downscale,
+        splits=splits,
+        near=options.near,
+        far=options.far,
+        test_every=options.test_every,
+        space=None if options.space == "auto" else options.space,
+    )
 
 
 def require_free(path: Path) -> None:

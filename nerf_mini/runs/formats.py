@@ -26,6 +26,7 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     A run bound by time alone had a learning rate that decayed over it, whatever decay_steps said.
     """
     config = copy.deepcopy(file["config"])
+    config["scene"] |= {"test_every": None, "space": "auto"}
     training, sampling, method = config["training"], config.pop("sampling"), config.pop("method")
     network, grid, occupancy = config.pop("network"), config.pop("instant"), config.pop("occupancy")
     rays, sampler = training.pop("rays"), sampling.pop("sampler")
@@ -54,7 +55,8 @@ def upgrade_cameras_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
             "near": [near] * views, "far": [far] * views, "lens": ["pinhole"] * views,
             "lens_parameters": [[]] * views,
         }  # fmt: skip
-    return {"background": colors[file["background"]], "splits": splits}
+    same = np.eye(4).tolist()
+    return {"background": colors[file["background"]], "splits": splits, "space": None, "to_capture": same}
 
 
 def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict[str, Any]:

@@ -31,10 +31,12 @@ class PixelBatch:
 
 
 def draw_pixels(views: Views, count: int, crop: float, rng: np.random.Generator) -> PixelBatch:
-    """`count` pixels, drawn with replacement, each pixel of each view as likely as any other.
+    """`count` pixels, drawn with replacement, each valid pixel of each view as likely as any other.
 
-    `crop` is the fraction of width and height, around the centre, that pixels are drawn from.
+    `crop` is the fraction of width and height, around the centre, that pixels are drawn from; masked views ignore it.
     """
+    if views.valid is not None:
+        return _draw_valid(views, count, rng)
     size = views.cameras.size
     kept = np.maximum(1, np.rint(size * crop).astype(np.int64))  # (V, 2)
     ends = np.cumsum(kept[:, 0] * kept[:, 1])
@@ -46,3 +48,10 @@ def draw_pixels(views: Views, count: int, crop: float, rng: np.random.Generator)
     column += (size[:, 0] - kept[:, 0]) // 2
     row += (size[:, 1] - kept[:, 1]) // 2
     return PixelBatch(view, column, row, views.colors(view, column, row))
+
+
+def _draw_valid(views: Views, count: int, rng: np.random.Generator) -> PixelBatch:
+    place = views.valid_places[rng.integers(len(views.valid_places), size=count)]
+    view = np.searchsorted(views.starts, place, side="right") - 1
+    row, column = np.divmod(place - views.starts[view], views.cameras.size[view, 0])
+    return PixelBatch(view, column, row, views.pixels[place])

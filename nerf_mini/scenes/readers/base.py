@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError
+from nerf_mini.geometry.space import SpaceKind
 from nerf_mini.scenes.scene import Scene
 
 _ROTATION_TOLERANCE = 1e-3
@@ -17,10 +18,12 @@ class Request:
     """What the user asked for: see `load_scene`."""
 
     path: Path
-    downscale: int
+    downscale: float
     splits: Sequence[str]
     near: float | None
     far: float | None
+    test_every: int | None = None
+    space: SpaceKind | None = None
 
     def bounds(self, near: float, far: float) -> tuple[float, float]:
         """The near and far distances: the user's where given, else the data set's.

@@ -1,0 +1,132 @@
+"""Settling a capture: its arbitrary world is turned upright, centred and scaled, and its space is chosen.
+
+The scene that results has its middle at the origin and of radius 1, z up; one that lies before its cameras has the mean
+camera at the origin, looking along -z, and its nearest thing at distance 1. What was done is kept in
+`Scene.to_capture`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.poses import common_up, looked_at
+from nerf_mini.geometry.space import Space, SpaceKind
+from nerf_mini.scenes.scene import Scene, SparsePoints
+
+FORWARD_SPREAD = 0.03  # smallest eigenvalue of the mean of 1 - d d^T over optical axes d, below which they are parallel
+NEAR, FAR = 0.05, 1e3  # of a capture about which no more is known, in radii of its middle
+NEAREST_SHARE, NEARER = 1e-3, 0.9  # a view begins before this share of its sparse points, and a little nearer yet
+LEAST_TRACK = 3  # pictures that must have seen a point before it is trusted
+
+
+def settled(scene: Scene, space: SpaceKind | None = None, near: float | None = None, far: float | None = None) -> Scene:
+    """The scene turned upright, centred and scaled, its space chosen, and near and far distances set.
+
+    Args:
+        scene: as its files say, in any world. Distances near and far of its cameras are replaced where they are 0 or
+            infinite, which stands for unknown.
+        space: instead of the one that suits the training cameras.
+        near, far: distances along rays, in units of the settled scene, instead of the ones found.
+    """
+    cameras = scene.splits["train"].cameras
+    kind = space or _suitable(scene, cameras)
+    points = _trusted(scene.points)
+    frame, radius = (_before if kind == "forward" else _upright)(cameras, points)
+    to_capture = frame.copy()
+    to_capture[:3, :3] *= radius
+    splits = {
+        split: replace(views, cameras=_bounded(_moved(views.cameras, frame, radius), points, to_capture, near, far))
+        for split, views in scene.splits.items()
+    }
+    sparse = scene.points
+    if sparse is not None:
+        sparse = replace(sparse, positions=_into(sparse.positions, to_capture))
+    return replace(scene, splits=splits, points=sparse, space=Space(kind), to_capture=scene.to_capture @ to_capture)
+
+
+def _suitable(scene: Scene, cameras: Cameras) -> SpaceKind:
+    """What fits the training cameras: parallel axes look forward, transparent pictures show an object alone."""
+    if scene.splits["train"].has_alpha:
+        return "box"
+    axes = cameras.poses[:, :3, 2]
+    spread = np.linalg.eigvalsh(np.eye(3) - axes.T @ axes / len(axes))[0]
+    return "forward" if spread < FORWARD_SPREAD else "unbounded"
+
+
+def _trusted(points: SparsePoints | None) -> np.ndarray:
+    """Positions (n, 3) of the points that enough pictures saw, or of all where that is unknown."""
+    if points is None:
+        return np.zeros((0, 3))
+    return points.positions[(points.tracks >= LEAST_TRACK) | (points.tracks == 0)]
+
+
+def _upright(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
+    """A frame (4, 4) whose z is up and whose origin is what the cameras look at, and their median distance from it."""
+    frame, positions = np.eye(4), cameras.poses[:, :3, 3]
+    middle = np.median(points, axis=0) if len(points) else None
+    frame[:3, :3] = _turned_to(common_up(cameras.poses))
+    frame[:3, 3] = looked_at(cameras.poses, middle)
+    radius = float(np.median(np.linalg.norm(positions - frame[:3, 3], axis=1)))
+    return frame, radius if radius > 0 else 1.0
+
+
+def _turned_to(up: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) that takes z to `up` by the shortest way."""
+    z = np.array([0.0, 0.0, 1.0])
+    across, cosine = np.cross(z, up), float(z @ up)
+    if cosine < -1 + 1e-9:
+        return np.diag([1.0, -1.0, -1.0])
+    x, y, w = across
+    cross = np.array([[0, -w, y], [w, 0, -x], [-y, x, 0]])
+    return np.eye(3) + cross + cross @ cross / (1 + cosine)
+
+
+def _before(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
+    """The frame (4, 4) of the mean camera, and the distance before it at which something begins."""
+    frame = np.eye(4)
+    back, up = cameras.poses[:, :3, 2].mean(axis=0), cameras.poses[:, :3, 1].mean(axis=0)
+    back /= np.linalg.norm(back)
+    right = np.cross(up, back)
+    right /= np.linalg.norm(right)
+    frame[:3] = np.stack([right, np.cross(back, right), back, cameras.poses[:, :3, 3].mean(axis=0)], axis=1)
+    depth = -(points - frame[:3, 3]) @ back
+    if np.count_nonzero(depth > 0) > 0:
+        return frame, NEARER * float(np.quantile(depth[depth > 0], NEAREST_SHARE))
+    if np.min(cameras.near) > 0:
+        return frame, NEARER * float(np.min(cameras.near))
+    target = looked_at(cameras.poses)
+    ahead = float((frame[:3, 3] - target) @ back)
+    return frame, 0.5 * ahead if ahead > 0 else 1.0
+
+
+def _moved(cameras: Cameras, frame: np.ndarray, radius: float) -> Cameras:
+    """Cameras in the coordinates of a frame, in units of `radius`."""
+    poses = np.linalg.inv(frame) @ cameras.poses
+    poses[:, :3, 3] /= radius
+    return replace(cameras, poses=poses, near=cameras.near / radius, far=cameras.far / radius)
+
+
+def _into(points: np.ndarray, to_capture: np.ndarray) -> np.ndarray:
+    """Points of the capture, (n, 3), in scene coordinates."""
+    back = np.linalg.inv(to_capture)
+    return points @ back[:3, :3].T + back[:3, 3]
+
+
+def _bounded(
+    cameras: Cameras, points: np.ndarray, to_capture: np.ndarray, near: float | None, far: float | None
+) -> Cameras:
+    """Cameras with near and far distances: those asked for, else their own, else what sparse points suggest."""
+    begin, end = cameras.near.copy(), cameras.far.copy()
+    seen = _into(points, to_capture)
+    for view in np.flatnonzero(begin <= 0):
+        pose = cameras.poses[view]
+        depth = -(seen - pose[:3, 3]) @ pose[:3, 2]
+        ahead = depth[depth > 0]
+        found = NEARER * float(np.quantile(ahead, NEAREST_SHARE)) if len(ahead) else NEAR
+        begin[view] = min(max(found, NEAR), 10 * NEAR)
+    begin = begin if near is None else np.full_like(begin, near)
+    end = np.where(np.isfinite(end), end, FAR) if far is None else np.full_like(end, far)
+    return replace(cameras, near=begin, far=np.maximum(end, 2 * begin))
