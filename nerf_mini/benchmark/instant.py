@@ -16,7 +16,6 @@ from nerf_mini.config import from_preset
 from nerf_mini.fields import HashGridField
 from nerf_mini.ops import activate, composite, hash_grid, mlp, spherical_harmonics
 from nerf_mini.samplers import OccupancySampler
-from nerf_mini.samplers.occupancy import SCHEDULE
 from nerf_mini.scenes import draw_pixels, load_scene
 from nerf_mini.scenes.synthetic import make_scene
 from nerf_mini.training import Trainer
@@ -70,7 +69,7 @@ def stages(step: InstantStep) -> list[Part]:
     seen = sampler.visible(all_rays, marched, density)
 
     def pack() -> tuple:
-        return seen.packed(sampler.budget, sampler.step_length)
+        return seen.packed(sampler.budget, sampler.steps)
 
     chosen, samples = pack()
     rays = all_rays[chosen]
@@ -94,7 +93,7 @@ def stages(step: InstantStep) -> list[Part]:
     flops = 2e-9 * n * sum(layer["weight"].size for layer in parameters["network"].values())
     gathered = 4e-9 * n * grid.levels * 8 * grid.features
     table_bytes = 1e-9 * parameters["tables"].nbytes
-    cells = 4e-9 * sampler.grid.resolution**3 / SCHEDULE.share
+    cells = 4e-9 * sampler.grid.density.size / sampler.schedule.share
     return [
         Part("occupancy update", "GB", cells, lambda: sampler.grid.update(field.density(parameters), WARM_UP, rng)),
         Part("batch of pixels", "GB", 1e-9 * 48 * count, draw),

@@ -14,7 +14,7 @@ from nerf_mini.geometry.poses import look_at
 from nerf_mini.models import make_model
 from nerf_mini.models.common import mlp_field
 from nerf_mini.ops import BFLOAT16, mlp_parameter_shapes
-from nerf_mini.scenes import PixelBatch
+from nerf_mini.scenes import BLACK, PixelBatch, SceneCameras
 from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
 from nerf_mini.training.step import Batch, loss_and_gradient
 
@@ -88,7 +88,7 @@ class OwnStep:
     def __init__(self, workload: Workload, precision: Precision = "float32"):
         self.config = replace(workload.config(), precision=precision)
         self.cameras, self.batch = random_rays(workload.rays)
-        self.model = make_model(self.config, self.cameras)
+        self.model = make_model(self.config, SceneCameras({"train": self.cameras}, BLACK))
         self.rng = np.random.default_rng(0)
         self.parameters = {"field": self.model.init(self.rng)}
         self.state = adam_init(self.parameters)

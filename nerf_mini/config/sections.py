@@ -112,8 +112,9 @@ class OccupancyConfig(Section):
     """Samples of a training step; it takes as many rays as fill them."""
     march_steps: Annotated[int, AtLeast(1)] = 1024
     """Steps along the diagonal of the cube around the scene."""
-    occupancy_resolution: Annotated[int, PowerOfTwo(8, 512)] = 128
-    """Cells along the side of the occupancy grid, a power of two."""
+    occupancy_resolution: Annotated[int | None, PowerOfTwo(8, 512)] = None
+    """Cells along the side of the occupancy grid, a power of two; None: 128, or 64 for each of the nested grids of an
+    unbounded scene."""
     cube_side: Annotated[float | None, Positive()] = None
     """Side of the cube around the scene, in scene units; None: 3/4 of far - near."""
 

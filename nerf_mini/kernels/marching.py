@@ -1,15 +1,17 @@
 """Marching along rays through a cube of cells, and visiting the occupied ones only.
 
-A ray enters the cube at t_near, and its candidates are the lattice t_n = t_near + (n + jitter) step. A candidate is a
-sample if its cell is occupied. Over an empty cell, or an empty block of cells, the march leaps to the first candidate
-behind it, so that the samples are exactly the occupied candidates.
+A ray enters the cube at t_in, and its candidates are a lattice that begins at t_in + jitter times a step. Steps have
+one length, and from where that is less than `growth` times the distance they have that length. A candidate is a sample
+if its cell is occupied. Over an empty cell, or an empty block of cells, the march leaps to the first candidate behind
+it, so that the samples are exactly the occupied candidates.
 
-`bits` holds one bit per cell, eight cells along z to a byte, (resolution, resolution, resolution / 8); `blocks` one
-byte per block of BLOCK cells a side. `cube` is (low x, low y, low z, side). All positions inside are in
-cells, in float64: a cell's boundary must not depend on how far away the camera is.
+Cells come in levels: cubes around one centre, each twice as large as the one inside, with as many cells. A place
+belongs to the innermost level that it lies in. All positions inside are in cells of the innermost level, in float64: a
+cell's boundary must not depend on how far away the camera is.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
@@ -19,6 +21,42 @@ from nerf_mini.kernels.schedule import CHUNKS
 
 BLOCK_BITS = 3
 BLOCK = 1 << BLOCK_BITS  # cells along the side of a block
+_NEVER = 1 << 62
+
+
+class OccupiedCells(NamedTuple):
+    """The occupied cells of nested cubes.
+
+    cube (4,) float64: low corner and side of the innermost. bits (levels, resolution, resolution, resolution / 8)
+    uint8: one bit per cell, eight neighbours along z to a byte. blocks (levels, resolution / 8, ...) uint8: whether any
+    of a block's 8^3 cells is occupied.
+    """
+
+    cube: np.ndarray
+    bits: np.ndarray
+    blocks: np.ndarray
+
+
+class Steps(NamedTuple):
+    """Lengths of marching steps: max(least, growth * distance)."""
+
+    least: float
+    growth: float = 0.0
+
+
+class RayArrays(NamedTuple):
+    """Rays for kernels: origins, directions (rays, 3); near, far (rays,) float64."""
+
+    origins: np.ndarray
+    directions: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+
+
+@part
+def step_at(t, steps):
+    """Length of the step at a distance."""
+    return max(steps.least, steps.growth * t)
 
 
 @part
@@ -36,6 +74,40 @@ def clip_ray(origin, direction, cube, near, far):
 
 
 @part
+def outermost(cells):
+    """The outermost cube: three low coordinates and the side."""
+    cube, whole = cells.cube, cells.cube[3] * 2.0 ** (cells.bits.shape[0] - 1)
+    margin = 0.5 * (whole - cube[3])
+    return cube[0] - margin, cube[1] - margin, cube[2] - margin, whole
+
+
+@part
+def _lattice(t_in, jitter, steps):
+    """What `_candidate` and `_number` need: the first candidate, the step and its inverse, the number of the candidate
+    from which steps grow, its distance, and the logarithm of the factor by which distances grow and its inverse."""
+    first, step = t_in + jitter * step_at(t_in, steps), steps.least
+    if steps.growth == 0.0:
+        return first, step, 1.0 / step, np.int64(_NEVER), math.inf, 0.0, 0.0
+    bend = max(np.int64(math.ceil((step / steps.growth - first) / step)), np.int64(0))
+    growth = math.log1p(steps.growth)
+    return first, step, 1.0 / step, bend, first + bend * step, growth, 1.0 / growth
+
+
+@part
+def _candidate(n, lattice):
+    """The distance of candidate number n."""
+    first, step, _, bend, t_bend, growth, _ = lattice
+    return first + n * step if n <= bend else t_bend * math.exp((n - bend) * growth)
+
+
+@part
+def _number(t, lattice):
+    """The number, with a fraction, that a candidate at a distance would have."""
+    first, _, per_step, bend, t_bend, _, per_growth = lattice
+    return (t - first) * per_step if t <= t_bend else bend + math.log(t / t_bend) * per_growth
+
+
+@part
 def _leave(p, place, d, inverse, bits):
     """How far along a coordinate's axis it is to leave the cell, or with BLOCK_BITS the block, of cell `place`."""
     if d == 0.0:
@@ -44,7 +116,7 @@ def _leave(p, place, d, inverse, bits):
 
 
 @part
-def ray_in_cells(origin, direction, cube, resolution):
+def _in_cells(origin, direction, cube, resolution):
     """Origin, direction and inverse of the direction of a ray in units of cells, nine numbers."""
     scale = resolution / cube[3]
     dx, dy, dz = direction[0] * scale, direction[1] * scale, direction[2] * scale
@@ -62,22 +134,55 @@ def ray_in_cells(origin, direction, cube, resolution):
 
 
 @part
-def next_sample(n, t_first, step, t_out, ray, bits, blocks):
-    """The first candidate from number n on in an occupied cell; -1 where none is left before t_out."""
-    last, per_step = bits.shape[0] - 1, 1.0 / step
+def _level(x, y, z, half, levels):
+    """The level of a place in cells of the innermost one, and the size of its cells."""
+    reach, level, size = max(abs(x - half), max(abs(y - half), abs(z - half))), 0, 1.0
+    while reach > half * size and level < levels - 1:
+        size *= 2.0
+        level += 1
+    return level, size
+
+
+@part
+def _next_sample(n, lattice, t_out, ray, bits, blocks):
+    """The first candidate from number n on in an occupied cell, and its distance; -1 where none is left."""
+    levels, last, half = bits.shape[0], bits.shape[1] - 1, 0.5 * bits.shape[1]
     ox, oy, oz, dx, dy, dz, ix, iy, iz = ray
-    t = t_first + n * step
+    t, level, size = _candidate(n, lattice), 0, 1.0
     while t < t_out:
         x, y, z = ox + t * dx, oy + t * dy, oz + t * dz
+        if levels > 1:
+            level, size = _level(x, y, z, half, levels)
+            if level > 0:
+                x, y, z = (x - half) / size + half, (y - half) / size + half, (z - half) / size + half
         i, j, k = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
-        if bits[i, j, k >> 3] >> (k & 7) & 1:
-            return n
-        size = 0 if blocks[i >> BLOCK_BITS, j >> BLOCK_BITS, k >> BLOCK_BITS] else BLOCK_BITS
-        leap = min(_leave(x, i, dx, ix, size), min(_leave(y, j, dy, iy, size), _leave(z, k, dz, iz, size)))
+        if bits[level, i, j, k >> 3] >> (k & 7) & 1:
+            return n, t
+        over = 0 if blocks[level, i >> BLOCK_BITS, j >> BLOCK_BITS, k >> BLOCK_BITS] else BLOCK_BITS
+        leap = min(_leave(x, i, dx, ix, over), min(_leave(y, j, dy, iy, over), _leave(z, k, dz, iz, over)))
         # a little less than the whole way: rounding must not leap over a candidate
-        n = max(n + 1, math.ceil((t + leap - t_first) * per_step - 1e-6))
-        t = t_first + n * step
-    return -1
+        n = max(n + 1, math.ceil(_number(t + leap * size, lattice) - 1e-6))
+        t = _candidate(n, lattice)
+    return -1, t
+
+
+@part
+def follow(ray, rays, jitter, steps, cells, n, out_t):
+    """Fill out_t with the samples of a ray from candidate number n on; returns their number, and the next candidate's,
+    which is -1 where none is left."""
+    origin, direction = rays.origins[ray], rays.directions[ray]
+    t_in, t_out = clip_ray(origin, direction, outermost(cells), rays.near[ray], rays.far[ray])
+    if t_in >= t_out:
+        return 0, np.int64(-1)
+    lattice, in_cells = _lattice(t_in, jitter, steps), _in_cells(origin, direction, cells.cube, cells.bits.shape[1])
+    count = 0
+    while n >= 0 and count < out_t.size:
+        n, t = _next_sample(n, lattice, t_out, in_cells, cells.bits, cells.blocks)
+        if n >= 0:
+            out_t[count] = t
+            count += 1
+            n += 1
+    return count, n
 
 
 @part
@@ -86,52 +191,25 @@ def _share(chunk, items):
 
 
 @parallel_kernel
-def march(origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts):
+def march(rays, jitter, steps, cells, out_t, out_starts, out_counts):
     """All samples of rays, in out_t[start : start + count] for each ray.
 
     Each of CHUNKS shares of the rays fills its share of out_t; a ray for which no capacity is left has the count -1.
     """
     for chunk in prange(CHUNKS):
-        _march_share(
-            np.int64(chunk),
-            origins,
-            directions,
-            jitter,
-            cube,
-            near,
-            far,
-            step,
-            bits,
-            blocks,
-            out_t,
-            out_starts,
-            out_counts,
-        )
+        _march_share(np.int64(chunk), rays, jitter, steps, cells, out_t, out_starts, out_counts)
 
 
 @part
-def _march_share(
-    chunk, origins, directions, jitter, cube, near, far, step, bits, blocks, out_t, out_starts, out_counts
-):
+def _march_share(chunk, rays, jitter, steps, cells, out_t, out_starts, out_counts):
     at, end = _share(chunk, out_t.size)
     first, last = _share(chunk, out_counts.size)
+    one_more = np.empty(1, out_t.dtype)
     for ray in range(first, last):
-        t_in, t_out = clip_ray(origins[ray], directions[ray], cube, near[ray], far[ray])
-        t_first = t_in + jitter[ray] * step
-        in_cells = ray_in_cells(origins[ray], directions[ray], cube, bits.shape[0])
-        out_starts[ray] = at
-        count, n = 0, np.int64(0)
-        while t_in < t_out:
-            n = next_sample(n, t_first, step, t_out, in_cells, bits, blocks)
-            if n < 0:
-                break
-            if at + count == end:
-                count = -1
-                break
-            out_t[at + count] = t_first + n * step
-            count += 1
-            n += 1
-        out_counts[ray] = count
+        count, n = follow(ray, rays, jitter[ray], steps, cells, np.int64(0), out_t[at:end])
+        if n >= 0 and follow(ray, rays, jitter[ray], steps, cells, n, one_more)[0] > 0:
+            count = -1
+        out_starts[ray], out_counts[ray] = at, count
         at += max(count, 0)
 
 

@@ -1,7 +1,7 @@
 """The occupancy grid: which cells hold density, learnt from the field itself.
 
-`density` (resolution, resolution, resolution) float32 is a decaying maximum of what the field said in each cell;
-UNSEEN cells, which no camera sees, never count as occupied.
+`density` (levels, resolution, resolution, resolution) float32 is a decaying maximum of what the field said in each
+cell; UNSEEN cells, which no camera sees or which a finer level covers, never count as occupied.
 """
 
 import math
@@ -13,27 +13,46 @@ UNSEEN = -1.0
 
 
 @kernel
-def mark_unseen(density, cube, poses, frustums):
-    """Mark the cells whose surrounding ball no camera sees: poses (views, 4, 4), frustums (views, 4), see `ops`."""
-    resolution = density.shape[0]
-    size = cube[3] / resolution
-    for i in range(resolution):
-        for j in range(resolution):
-            for k in range(resolution):
-                x, y, z = cube[0] + (i + 0.5) * size, cube[1] + (j + 0.5) * size, cube[2] + (k + 0.5) * size
-                if not _is_seen(x, y, z, 0.5 * math.sqrt(3.0) * size, poses, frustums):
-                    density[i, j, k] = UNSEEN
+def mark_unseen(density, cube, poses, frustums, least_views):
+    """Mark the cells whose surrounding ball fewer than `least_views` cameras see, and those that a finer level covers:
+    poses (views, 4, 4), frustums (views, 4), see `ops`."""
+    levels, resolution = density.shape[0], density.shape[1]
+    for level in range(levels):
+        scale = 2.0**level
+        size, margin = cube[3] * scale / resolution, 0.5 * cube[3] * (scale - 1.0)
+        for i in range(resolution):
+            for j in range(resolution):
+                for k in range(resolution):
+                    x = cube[0] - margin + (i + 0.5) * size
+                    y = cube[1] - margin + (j + 0.5) * size
+                    z = cube[2] - margin + (k + 0.5) * size
+                    if (level > 0 and _is_inner(i, j, k, resolution)) or not _is_seen(
+                        x, y, z, 0.5 * math.sqrt(3.0) * size, poses, frustums, least_views
+                    ):
+                        density[level, i, j, k] = UNSEEN
 
 
 @part
-def _is_seen(x, y, z, radius, poses, frustums):
-    """Whether any camera sees a part of the ball around a point."""
+def _is_inner(i, j, k, resolution):
+    """Whether a cell lies in the cube of the level inside."""
+    quarter = resolution // 4
+    return (
+        quarter <= i < resolution - quarter
+        and quarter <= j < resolution - quarter
+        and quarter <= k < resolution - quarter
+    )
+
+
+@part
+def _is_seen(x, y, z, radius, poses, frustums, least_views):
+    """Whether enough cameras see a part of the ball around a point."""
+    seen = 0
     for view in range(poses.shape[0]):
         pose = poses[view]
         left, right, top, bottom = frustums[view, 0], frustums[view, 1], frustums[view, 2], frustums[view, 3]
         dx, dy, dz = x - pose[0, 3], y - pose[1, 3], z - pose[2, 3]
         depth = -(pose[0, 2] * dx + pose[1, 2] * dy + pose[2, 2] * dz)
-        if depth < -radius:
+        if depth < -radius and left != -math.inf:
             continue
         across = pose[0, 0] * dx + pose[1, 0] * dy + pose[2, 0] * dz
         down = -(pose[0, 1] * dx + pose[1, 1] * dy + pose[2, 1] * dz)
@@ -43,24 +62,25 @@ def _is_seen(x, y, z, radius, poses, frustums):
             left * depth - reach_x <= across <= right * depth + reach_x
             and top * depth - reach_y <= down <= bottom * depth + reach_y
         ):
-            return True
+            seen += 1
+            if seen >= least_views:
+                return True
     return False
 
 
 @kernel
-def cell_points(first, count, stride, jitter, resolution, out_cells, out_points):
-    """`count` cells of the sweep that visits cell (n stride) mod resolution^3 as its n-th, from n = `first` on.
-
-    A random point of each, jitter (count, 3) in [0, 1), in the unit cube. With an odd stride and a resolution that is
-    a power of two every cell has its turn once in resolution^3 visits.
-    """
-    cells = resolution**3
-    for n in range(count):
-        cell = (first + n) * stride % cells
-        out_cells[n] = cell
+def cell_points(cells, jitter, resolution, out):
+    """A random point of each cell, jitter (count, 3) in [0, 1), in units of the innermost cube from its corner; cells
+    are indices into the flat grid of all levels."""
+    for n in range(cells.size):
+        level, cell = cells[n] // resolution**3, cells[n] % resolution**3
+        scale = 2.0**level
         for axis in range(3):
             place = cell // resolution ** (2 - axis) % resolution
-            out_points[n, axis] = (place + jitter[n, axis]) / resolution
+            if level == 0:
+                out[n, axis] = (place + jitter[n, axis]) / resolution
+            else:
+                out[n, axis] = 0.5 + scale * ((place + jitter[n, axis]) / resolution - 0.5)
 
 
 @kernel
@@ -86,16 +106,17 @@ def mean_density(density):
 @kernel
 def mark_occupied(density, threshold, bits, blocks):
     """Set bits and blocks (see `marching`) where density exceeds the threshold."""
-    resolution = density.shape[0]
+    levels, resolution = density.shape[0], density.shape[1]
     blocks[:] = 0
-    for i in range(resolution):
-        for j in range(resolution):
-            row = density[i, j]
-            for k in range(resolution // 8):
-                byte = 0
-                for b in range(8):
-                    if row[8 * k + b] > threshold:
-                        byte |= 1 << b
-                bits[i, j, k] = byte
-                if byte:
-                    blocks[i // BLOCK, j // BLOCK, k * 8 // BLOCK] = 1
+    for level in range(levels):
+        for i in range(resolution):
+            for j in range(resolution):
+                row = density[level, i, j]
+                for k in range(resolution // 8):
+                    byte = 0
+                    for b in range(8):
+                        if row[8 * k + b] > threshold:
+                            byte |= 1 << b
+                    bits[level, i, j, k] = byte
+                    if byte:
+                        blocks[level, i // BLOCK, j // BLOCK, k * 8 // BLOCK] = 1

@@ -11,19 +11,20 @@ import numpy as np
 from numba import prange
 
 from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
-from nerf_mini.kernels.marching import clip_ray, next_sample, ray_in_cells
+from nerf_mini.kernels.marching import follow, step_at
 from nerf_mini.kernels.quadrature import weight_and_depth
 
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def front_points(alive, front, origins, directions, cube, t, starts, counts, done, out):
-    """The points, in the unit cube, of the next `front` samples at most of each ray alive; returns their number."""
+def front_points(alive, front, rays, cube, t, starts, counts, done, out):
+    """The points, in coordinates of the cube, of the next `front` samples at most of each ray alive; returns their
+    number."""
     filled = 0
     for ray in alive:
         for i in range(done[ray], min(done[ray] + front, counts[ray])):
-            _place(origins[ray], directions[ray], np.float64(t[starts[ray] + i]), cube, out[filled])
+            _place(rays.origins[ray], rays.directions[ray], np.float64(t[starts[ray] + i]), cube, out[filled])
             filled += 1
     return filled
 
@@ -35,7 +36,7 @@ def _place(origin, direction, t, cube, out):
 
 
 @kernel
-def advance(alive, front, found, counts, length, deepest, depth, done):
+def advance(alive, front, found, t, starts, counts, steps, deepest, depth, done):
     """Go on along rays by the density found at their front's points, until the optical depth `deepest` is reached.
 
     found (points,); depth and done (rays,) are the optical depth and the number of samples so far. `alive` is shortened
@@ -47,7 +48,7 @@ def advance(alive, front, found, counts, length, deepest, depth, done):
         end = min(before + front, counts[ray])
         for i in range(before, end):
             if total < deepest:
-                total += found[at + i - before] * length
+                total += found[at + i - before] * step_at(t[starts[ray] + i], steps)
                 done[ray] += 1
         at += end - before
         depth[ray] = total
@@ -63,7 +64,7 @@ END = -1  # in place of a next candidate, at the end of a ray
 
 
 @parallel_kernel
-def march_front(alive, origins, directions, cube, near, far, step, bits, blocks, candidate, out_t, out_counts):
+def march_front(alive, rays, steps, cells, candidate, out_t, out_counts):
     """The next samples of each ray alive, (alive, front) at most, and how many there are.
 
     candidate (rays,) is the number of the first candidate that has not been looked at, see `marching`; it is END where
@@ -71,47 +72,22 @@ def march_front(alive, origins, directions, cube, near, far, step, bits, blocks,
     """
     for k in prange(alive.size):
         ray = alive[k]
-        out_counts[k] = _march_ray(
-            origins[ray],
-            directions[ray],
-            cube,
-            near[ray],
-            far[ray],
-            step,
-            bits,
-            blocks,
-            candidate[ray : ray + 1],
-            out_t[k],
-        )
-
-
-@part
-def _march_ray(origin, direction, cube, near, far, step, bits, blocks, candidate, out_t):
-    t_in, t_out = clip_ray(origin, direction, cube, near, far)
-    t_first, in_cells = t_in + 0.5 * step, ray_in_cells(origin, direction, cube, bits.shape[0])
-    n, count = candidate[0] if t_in < t_out else END, 0
-    while n != END and count < out_t.size:
-        n = next_sample(n, t_first, step, t_out, in_cells, bits, blocks)
-        if n != END:
-            out_t[count] = t_first + n * step
-            count += 1
-            n += 1
-    candidate[0] = n
-    return count
+        out_counts[k], candidate[ray] = follow(ray, rays, 0.5, steps, cells, candidate[ray], out_t[k])
 
 
 @parallel_kernel
-def place_front(alive, counts, ends, origins, directions, cube, t, out):
-    """The points, in the unit cube, of a front, without gaps: those of the k-th ray alive end before ends[k]."""
+def place_front(alive, counts, ends, rays, cube, t, out):
+    """The points, in coordinates of the cube, of a front, without gaps: those of the k-th ray alive end before
+    ends[k]."""
     for k in prange(alive.size):
         ray, first = alive[k], ends[k] - counts[k]
         for i in range(counts[k]):
-            _place(origins[ray], directions[ray], np.float64(t[k, i]), cube, out[first + i])
+            _place(rays.origins[ray], rays.directions[ray], np.float64(t[k, i]), cube, out[first + i])
 
 
 @parallel_kernel
 def weigh_front(
-    alive, counts, ends, t, density, length, deepest, least, bound, depth, distance, opacity, skipped, candidate,
+    alive, counts, ends, t, density, steps, deepest, least, bound, depth, distance, opacity, skipped, candidate,
     out_weights,
 ):  # fmt: skip
     """Weights of a front's samples, by the quadrature of training.
@@ -125,7 +101,7 @@ def weigh_front(
         for i in range(counts[k]):
             w = 0.0
             if depth[ray] < deepest:
-                w, depth[ray] = weight_and_depth(depth[ray], density[first + i], length)
+                w, depth[ray] = weight_and_depth(depth[ray], density[first + i], step_at(t[k, i], steps))
                 distance[ray] += w * t[k, i]
                 opacity[ray] += w
                 if w < least and skipped[ray] + w <= bound:

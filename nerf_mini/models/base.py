@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Region
+from nerf_mini.geometry.regions import Region
 from nerf_mini.ops import OperatorUse
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers import Density, Sampler, Samples
@@ -44,7 +44,8 @@ class Model(ABC):
 
     @abstractmethod
     def density(self, parameters: Any) -> Density:
-        """Density per scene unit as a function of points (n, 3) in the unit cube; plain arrays, no derivative."""
+        """Density as a function of points (n, 3) in the unit cube, before the region scales it; plain arrays, no
+        derivative."""
 
     @abstractmethod
     def render(
@@ -92,4 +93,4 @@ class Model(ABC):
 
     def sample(self, parameters: Any, rays: Rays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Samples]:
         """The rays that a step can take, by index, and where to look along them."""
-        return self.sampler.sample(rays, self.density(parameters), rng)
+        return self.sampler.sample(self.region.enter(rays), self.density(parameters), rng)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nerf_mini.config import NetworkConfig
 from nerf_mini.fields import Field, MLPField
-from nerf_mini.geometry.region import Region
+from nerf_mini.geometry.regions import Region
 from nerf_mini.models.precision import Precision, uses_bfloat16
 from nerf_mini.ops import MLPShape
 from nerf_mini.samplers import Samples
@@ -40,9 +40,11 @@ def query_field(
     field: Field, parameters: Any, region: Region, points: np.ndarray, directions: np.ndarray, bounded: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Density (n,) and colour (n, 3) at points (n, 3) of the scene; if `bounded`, density 0 outside of the region."""
-    unit = region.to_unit(np.ascontiguousarray(points, np.float32))
-    directions = np.ascontiguousarray(directions, np.float32)
+    points = np.ascontiguousarray(points, np.float32)
+    unit, directions = region.to_unit(points), np.ascontiguousarray(directions, np.float32)
     density, color = field(parameters, unit, directions, np.arange(len(unit)))
+    scale = region.scale(unit)
+    density = density * (region.density_scale(points) if scale is None else scale * region.density_scale(points))
     if bounded:
         density = np.where(((unit >= 0) & (unit <= 1)).all(axis=1), density, np.float32(0))
     return density, color

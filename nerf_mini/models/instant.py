@@ -1,4 +1,4 @@
-"""Models of one field in a box, sampled where an occupancy grid says that something is (Mueller et al. 2022)."""
+"""Models of one field in a region, sampled where an occupancy grid says that something is (Mueller et al. 2022)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nerf_mini.config import Config, InstantConfig, NerfConfig, OccupancyConfig
 from nerf_mini.fields import Field, HashGridField
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Box
+from nerf_mini.geometry.regions import Region, make_region
 from nerf_mini.models.base import Model
 from nerf_mini.models.common import mlp_field, noise_of, query_field
 from nerf_mini.models.precision import uses_bfloat16
@@ -18,19 +18,19 @@ from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse
 from nerf_mini.rendering.fast import render_fronts
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import Density, OccupancySampler, Samples
-from nerf_mini.samplers.occupancy import SCHEDULE
+from nerf_mini.scenes import SceneCameras
 
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the region; see docs/tuning.md
 
 
 class OccupancyModel(Model):
-    """A field in a box, sampled with steps of one length in occupied cells."""
+    """A field in a region, sampled with marching steps in occupied cells."""
 
     sampler: OccupancySampler
     random_background = True
     rays_at_once = 1 << 16
 
-    def __init__(self, field: Field, region: Box, settings: OccupancyConfig, config: Config, cameras: Cameras):
+    def __init__(self, field: Field, region: Region, settings: OccupancyConfig, config: Config, cameras: Cameras):
         self.field, self.region = field, region
         self.sampler = OccupancySampler(region, settings, cameras)
         self.density_noise = config.losses.density_noise
@@ -70,9 +70,9 @@ class OccupancyModel(Model):
 
     def samples_at_once(self) -> int:
         """See `Model`."""
-        grid, settings = self.sampler.grid, self.sampler.settings
-        marched = 2 * SCHEDULE.marched_per_sample * settings.samples_per_step
-        return max(SCHEDULE.front * self.rays_at_once, marched, grid.resolution**3 // SCHEDULE.eager_share)
+        grid, schedule = self.sampler.grid, self.sampler.schedule
+        marched = 2 * schedule.marched_per_sample * self.sampler.settings.samples_per_step
+        return max(schedule.front * self.rays_at_once, marched, grid.density.size // schedule.eager_share)
 
     def bytes_per_ray(self) -> int:
         """See `Model`: the sampler bounds the samples of a step."""
@@ -83,10 +83,10 @@ class OccupancyModel(Model):
         return self.sampler.settings.samples_per_step * self.field.bytes_per_sample
 
 
-def instant_model(config: Config, settings: InstantConfig, cameras: Cameras) -> OccupancyModel:
-    """The hash grid with its small network, in the box around what the cameras look at."""
-    chosen, occupancy = settings.grid, settings.occupancy
-    region = Box.around(cameras, occupancy.cube_side)
+def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) -> OccupancyModel:
+    """The hash grid with its small network, in the space that the scene fills."""
+    chosen, occupancy, cameras = settings.grid, settings.occupancy, scene.train
+    region = make_region(scene.space, cameras, occupancy.cube_side)
     finest = max(chosen.base_resolution, round(CELLS_PER_PIXEL * region.pixels_across(cameras)))
     grid = GridShape(
         levels=chosen.levels,
@@ -102,7 +102,9 @@ def instant_model(config: Config, settings: InstantConfig, cameras: Cameras) -> 
     return model
 
 
-def occupancy_nerf_model(config: Config, settings: NerfConfig, cameras: Cameras) -> OccupancyModel:
-    """One network of the paper, in the box around what the cameras look at."""
-    field, region = mlp_field(settings.network, config.precision), Box.around(cameras, settings.occupancy.cube_side)
-    return OccupancyModel(field, region, settings.occupancy, config, cameras)
+def occupancy_nerf_model(config: Config, settings: NerfConfig, scene: SceneCameras) -> OccupancyModel:
+    """One network of the paper, in the space that the scene fills."""
+    region = make_region(scene.space, scene.train, settings.occupancy.cube_side)
+    return OccupancyModel(
+        mlp_field(settings.network, config.precision), region, settings.occupancy, config, scene.train
+    )

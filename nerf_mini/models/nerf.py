@@ -9,25 +9,29 @@ import numpy as np
 from nerf_mini.config import Config, NerfConfig
 from nerf_mini.fields import MLPField
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Box
+from nerf_mini.geometry.regions import Box, Region, make_region
 from nerf_mini.models.base import Model
 from nerf_mini.models.common import mlp_field, noise_of, query_field
 from nerf_mini.ops import OperatorUse
 from nerf_mini.rendering.volume import Rendering, render
-from nerf_mini.samplers import Density, Samples, StratifiedSampler, fine_samples, pack, pack_part, stratified_samples
+from nerf_mini.samplers import Density, Samples, StratifiedSampler, fine_samples, pack, pack_part
+from nerf_mini.scenes import SceneCameras
 
 LEAST_WEIGHT = 1e-4  # of a coarse bin whose surroundings are evaluated in a picture
 
 
 class NerfModel(Model):
-    """Coarse and fine radiance field, in a cube around the origin that the encoding sees as [-1, 1]^3."""
+    """Coarse and fine radiance field, in a cube around the origin that the encoding sees as [-1, 1]^3, or in the space
+    that a capture fills."""
 
     sampler: StratifiedSampler
 
-    def __init__(self, config: Config, settings: NerfConfig):
+    def __init__(self, config: Config, settings: NerfConfig, scene: SceneCameras):
         self.field: MLPField = mlp_field(settings.network, config.precision)
-        self.region = Box.centered(np.zeros(3), 2.0 / settings.network.scale)
-        self.sampler = StratifiedSampler(settings.rays, settings.hierarchical.coarse_samples)
+        bounded = scene.space is None or scene.space.kind == "box"
+        around_origin = Box.centered(np.zeros(3), 2.0 / settings.network.scale)
+        self.region: Region = around_origin if bounded else make_region(scene.space, scene.train)
+        self.sampler = StratifiedSampler(settings.rays, settings.hierarchical.coarse_samples, self.region)
         self.coarse_samples = settings.hierarchical.coarse_samples
         self.fine_samples = settings.hierarchical.fine_samples
         self.density_noise = config.losses.density_noise
@@ -55,9 +59,14 @@ class NerfModel(Model):
     ) -> tuple[Rendering, ...]:
         """See `Model`: the coarse and the fine rendering."""
         coarse = self._pass(parameters["coarse"], rays, samples, background, rng)
-        t = samples.t.reshape(len(rays), -1)
-        t = fine_samples(t, coarse.weights.reshape(t.shape), self.fine_samples, rng)
-        return coarse, self._pass(parameters["fine"], rays, pack(t, rays.far), background, rng)
+        t, far = samples.t.reshape(len(rays), -1), self.region.enter(rays).far
+        t = self._refined(t, coarse.weights.reshape(t.shape), rng)
+        return coarse, self._pass(parameters["fine"], rays, pack(t, far), background, rng)
+
+    def _refined(self, t: np.ndarray, weights: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        """The coarse distances (rays, coarse) with the fine ones among them."""
+        region = self.region
+        return region.unspacing(fine_samples(region.spacing(t), weights, self.fine_samples, rng))
 
     def _pass(
         self,
@@ -73,18 +82,22 @@ class NerfModel(Model):
     def view(self, parameters: Any, rays: Rays, background: np.ndarray) -> Rendering:
         """See `Model`: the fine rendering, without the samples where the coarse one says that nothing is seen: empty
         space, and what is behind something opaque."""
-        t = stratified_samples(rays.near, rays.far, self.coarse_samples)
-        coarse = self._pass(parameters["coarse"], rays, pack(t, rays.far), background)
+        inside = self.region.enter(rays)
+        t = self.sampler.distances(inside)
+        coarse = self._pass(parameters["coarse"], rays, pack(t, inside.far), background)
         weights = coarse.weights.reshape(t.shape)
-        t = fine_samples(t, weights, self.fine_samples)
-        return self._pass(parameters["fine"], rays, pack_part(t, rays.far, self._seen(t, weights, rays)), background)
+        t = self._refined(t, weights)
+        return self._pass(
+            parameters["fine"], rays, pack_part(t, inside.far, self._seen(t, weights, inside)), background
+        )
 
     def _seen(self, t: np.ndarray, weights: np.ndarray, rays: Rays) -> np.ndarray:
         """Which of t (rays, samples) lie in or beside one of the coarse bins whose weight, (rays, coarse), matters."""
-        coarse = weights.shape[1]
+        coarse, place = weights.shape[1], self.region.spacing
         padded = np.pad(weights, ((0, 0), (1, 1)))
         faint = np.maximum(np.maximum(padded[:, :-2], padded[:, 2:]), weights) < LEAST_WEIGHT  # (rays, coarse)
-        bins = ((t - rays.near[:, None]) * (coarse / (rays.far - rays.near))[:, None]).astype(np.int64)
+        near, far = place(rays.near), place(rays.far)
+        bins = ((place(t) - near[:, None]) * (coarse / (far - near))[:, None]).astype(np.int64)
         return ~np.take_along_axis(faint, np.clip(bins, 0, coarse - 1), axis=1)
 
     def query(self, parameters: Any, points: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

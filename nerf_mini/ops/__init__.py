@@ -14,20 +14,21 @@ from nerf_mini.ops.activations import (
 from nerf_mini.ops.adam import adam_step
 from nerf_mini.ops.compiled import BFLOAT16, cache_folder, compiler_stamp
 from nerf_mini.ops.compositing import composite
+from nerf_mini.ops.contraction import contract, contract_in_place
 from nerf_mini.ops.dense_network import mlp, mlp_bytes, mlp_density, mlp_parameter_shapes
 from nerf_mini.ops.encoding import encode, encoding_width, positional_encoding
 from nerf_mini.ops.harmonics import harmonics_width, spherical_harmonics
 from nerf_mini.ops.hash_encoding import GridShape, hash_grid
-from nerf_mini.ops.marching import gather_samples, march
+from nerf_mini.ops.marching import OccupiedCells, RayArrays, Steps, gather_samples, march
 from nerf_mini.ops.mlp_shapes import GridMLPShape, MLPShape, NetworkShape
 from nerf_mini.ops.occupancy import (
     UNSEEN,
-    OccupiedCells,
     all_occupied,
     cell_points,
     mark_occupied,
     mark_unseen,
     mean_density,
+    sweep,
     update_cells,
 )
 from nerf_mini.ops.ray_distortion import distortion
@@ -56,7 +57,9 @@ __all__ = [
     "NetworkShape",
     "OccupiedCells",
     "OperatorUse",
+    "RayArrays",
     "RayProgress",
+    "Steps",
     "activate",
     "activate_density",
     "adam_step",
@@ -67,6 +70,8 @@ __all__ = [
     "cell_points",
     "compiler_stamp",
     "composite",
+    "contract",
+    "contract_in_place",
     "distortion",
     "encode",
     "encoding_width",
@@ -90,6 +95,7 @@ __all__ = [
     "positions",
     "sample_histogram",
     "spherical_harmonics",
+    "sweep",
     "truncated_exp",
     "update_cells",
     "weigh_front",

@@ -1,35 +1,27 @@
-"""Marching along rays through the occupied cells of a cube. Not differentiable: distances are chosen, not learnt."""
+"""Marching along rays through occupied cells. Not differentiable: distances are chosen, not learnt."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nerf_mini.kernels import marching as kernels
-from nerf_mini.ops.occupancy import OccupiedCells
+from nerf_mini.kernels.marching import OccupiedCells, RayArrays, Steps
 
 
 def march(
-    origins: np.ndarray,
-    directions: np.ndarray,
-    near: np.ndarray,
-    far: np.ndarray,
-    cells: OccupiedCells,
-    *,
-    step: float,
-    jitter: np.ndarray,
-    capacity: int,
+    rays: RayArrays, cells: OccupiedCells, steps: Steps, jitter: np.ndarray, capacity: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples of rays wherever a cell is occupied, at equal steps from where the ray enters the cube.
+    """Samples of rays wherever a cell is occupied, from where the ray enters the outermost cube.
 
-    origins, directions (rays, 3) float32; near and far (rays,) float64 bound the distance; jitter (rays,) float32 in
-    [0, 1) shifts a ray's samples by a part of the step. Lengths are in scene units.
+    rays: origins and directions float32; jitter (rays,) float32 in [0, 1) shifts a ray's samples by a part of the step.
+    Distances and steps are in the units of the rays.
 
     Returns t (capacity,) float32 and starts, counts (rays,) int64: ray r has the samples t[starts[r]] ... of number
     counts[r], with gaps between rays. A ray for which no capacity was left has the count -1.
     """
-    t, rays = np.empty(capacity, np.float32), len(origins)
-    starts, counts = np.empty(rays, np.int64), np.empty(rays, np.int64)
-    kernels.march(origins, directions, jitter, cells.cube, near, far, step, cells.bits, cells.blocks, t, starts, counts)
+    t, count = np.empty(capacity, np.float32), len(rays.origins)
+    starts, counts = np.empty(count, np.int64), np.empty(count, np.int64)
+    kernels.march(rays, jitter, steps, cells, t, starts, counts)
     return t, starts, counts
 
 

@@ -1,39 +1,27 @@
-"""The occupancy grid: a cube of cells, each with the density that the field was last seen to have there.
+"""The occupancy grid: nested cubes of cells, each with the density that the field was last seen to have there.
 
-A density grid is (resolution, resolution, resolution) float32, where resolution is a power of two and at least 8. Cells
-that no camera sees hold UNSEEN (-1); they are never occupied. Which cells are occupied is stored as bits, in
-`OccupiedCells`. `cube` is (4,) float64: the low corner and the side of the cube, in scene units.
+A density grid is (levels, resolution, resolution, resolution) float32, where resolution is a power of two and at least
+8, or 32 with several levels: a cube, and around it cubes of twice the size each. Cells that no camera sees, or that a
+finer level covers, hold UNSEEN (-1); they are never occupied. Which cells are occupied is stored as bits, in
+`OccupiedCells`. `cube` is (4,) float64: the low corner and the side of the innermost cube.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
 from nerf_mini.kernels import marching
 from nerf_mini.kernels import occupancy as kernels
+from nerf_mini.kernels.marching import OccupiedCells
 
 UNSEEN = kernels.UNSEEN
-_STRIDE = 1640531527  # odd, and far from every simple fraction of a power of two
+_STRIDE = 1640531527  # odd, without small factors, and far from every simple fraction of a power of two
 
 
-class OccupiedCells(NamedTuple):
-    """The occupied cells of a cube.
-
-    cube (4,) float64: low corner and side. bits (resolution, resolution, resolution / 8) uint8: one bit per cell, eight
-    neighbours along z to a byte. blocks (resolution / 8,) * 3 uint8: whether any of a block's 8^3 cells is occupied.
-    """
-
-    cube: np.ndarray
-    bits: np.ndarray
-    blocks: np.ndarray
-
-
-def all_occupied(cube: np.ndarray, resolution: int) -> OccupiedCells:
+def all_occupied(cube: np.ndarray, resolution: int, levels: int = 1) -> OccupiedCells:
     """A grid in which every cell is occupied."""
-    bits = np.full((resolution, resolution, resolution // 8), 255, np.uint8)
-    return OccupiedCells(cube, bits, np.ones((resolution // marching.BLOCK,) * 3, np.uint8))
+    bits = np.full((levels, resolution, resolution, resolution // 8), 255, np.uint8)
+    return OccupiedCells(cube, bits, np.ones((levels, *(resolution // marching.BLOCK,) * 3), np.uint8))
 
 
 def mark_occupied(density: np.ndarray, threshold: float, cells: OccupiedCells) -> None:
@@ -41,27 +29,36 @@ def mark_occupied(density: np.ndarray, threshold: float, cells: OccupiedCells) -
     kernels.mark_occupied(density, np.float32(threshold), cells.bits, cells.blocks)
 
 
-def mark_unseen(density: np.ndarray, cube: np.ndarray, poses: np.ndarray, frustums: np.ndarray) -> None:
-    """Set to UNSEEN, in place, the density of the cells that lie outside of what all cameras see.
+def mark_unseen(
+    density: np.ndarray, cube: np.ndarray, poses: np.ndarray, frustums: np.ndarray, least_views: int = 1
+) -> None:
+    """Set to UNSEEN, in place, the density of the cells that fewer than `least_views` cameras see, and of those that a
+    finer level covers.
 
     poses (views, 4, 4), camera to world; frustums (views, 4): the least and the largest x / z and y / z of what a
-    camera sees, in OpenCV's axes (x right, y down, z forward).
+    camera sees, in OpenCV's axes (x right, y down, z forward); all infinite for one that sees all around.
     """
     arrays = (np.ascontiguousarray(array, np.float64) for array in (poses, frustums))
-    kernels.mark_unseen(density, cube, *arrays)
+    kernels.mark_unseen(density, cube, *arrays, min(least_views, len(poses)))
 
 
-def cell_points(first: int, jitter: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-    """The next cells of an endless sweep over all cells, and a random point in each.
+def sweep(first: int, count: int, cells: int) -> np.ndarray:
+    """The next visits of an endless sweep over all cells, in scattered order: (count,) int64, indices below `cells`.
 
-    The sweep visits every cell once in resolution^3 visits, in scattered order. The result holds visits number `first`,
-    first + 1, ..., one for each row of jitter (n, 3), float32 in [0, 1), the point's place in its cell. Returns indices
-    into the flat density grid (n,) int64, and points in the unit cube (n, 3) float32.
+    Visits number `first`, first + 1, ...; every cell has one in as many visits as there are cells.
     """
-    count = len(jitter)
-    cells, points = np.empty(count, np.int64), np.empty((count, 3), np.float32)
-    kernels.cell_points(first, count, _STRIDE, jitter, resolution, cells, points)
-    return cells, points
+    return np.arange(first, first + count) * _STRIDE % cells
+
+
+def cell_points(cells: np.ndarray, jitter: np.ndarray, resolution: int) -> np.ndarray:
+    """A point in each of some cells: (n,) indices into the flat grid -> (n, 3) float32.
+
+    jitter (n, 3) float32 in [0, 1) is its place in the cell. Points are in units of the innermost cube, from its
+    corner: in [0, 1) there, and beyond in the levels around it.
+    """
+    points = np.empty((len(cells), 3), np.float32)
+    kernels.cell_points(cells, jitter, resolution, points)
+    return points
 
 
 def update_cells(density: np.ndarray, cells: np.ndarray, found: np.ndarray, decay: float) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nerf_mini.kernels import tracing as kernels
-from nerf_mini.ops.occupancy import OccupiedCells
+from nerf_mini.kernels.marching import OccupiedCells, RayArrays, Steps
 
 # -- training: which samples are visible -------------------------------------------------------------------------------
 
@@ -20,20 +20,20 @@ from nerf_mini.ops.occupancy import OccupiedCells
 def front_points(
     alive: np.ndarray,
     front: int,
-    origins: np.ndarray,
-    directions: np.ndarray,
+    rays: RayArrays,
     cube: np.ndarray,
     t: np.ndarray,
     starts: np.ndarray,
     counts: np.ndarray,
     done: np.ndarray,
 ) -> np.ndarray:
-    """Points in the unit cube (points, 3) float32: the next samples, `front` at most, of each ray in alive (alive,).
+    """Points (points, 3) float32, in units of the cube from its corner: the next samples, `front` at most, of each ray
+    in alive (alive,).
 
     t, starts and counts are those of `march`; done (rays,) is how many samples of each ray came before.
     """
     points = np.empty((min(front * len(alive), len(t)), 3), np.float32)
-    filled = kernels.front_points(alive, front, origins, directions, cube, t, starts, counts, done, points)
+    filled = kernels.front_points(alive, front, rays, cube, t, starts, counts, done, points)
     return points[:filled]
 
 
@@ -41,18 +41,20 @@ def advance(
     alive: np.ndarray,
     front: int,
     density: np.ndarray,
+    t: np.ndarray,
+    starts: np.ndarray,
     counts: np.ndarray,
-    length: float,
+    steps: Steps,
     depth_limit: float,
     depth: np.ndarray,
     done: np.ndarray,
 ) -> np.ndarray:
     """Move past the points of `front_points`, with the field's density (points,) there; returns the rays still alive.
 
-    Each sample adds density * length to its ray's optical depth; a ray ends where that reaches `depth_limit`. Changed
-    in place: depth (rays,) float64, the optical depths so far, and done (rays,), the numbers of visible samples.
+    Each sample adds its density times its step to its ray's optical depth; a ray ends where that reaches `depth_limit`.
+    Changed in place: depth (rays,) float64, the optical depths so far, and done (rays,), how many samples are visible.
     """
-    kept = kernels.advance(alive, front, density, counts, length, depth_limit, depth, done)
+    kept = kernels.advance(alive, front, density, t, starts, counts, steps, depth_limit, depth, done)
     return alive[:kept]
 
 
@@ -95,39 +97,22 @@ class Cutoffs(NamedTuple):
 
 
 def march_front(
-    alive: np.ndarray,
-    front: int,
-    origins: np.ndarray,
-    directions: np.ndarray,
-    near: np.ndarray,
-    far: np.ndarray,
-    cells: OccupiedCells,
-    step: float,
-    progress: RayProgress,
+    alive: np.ndarray, front: int, rays: RayArrays, cells: OccupiedCells, steps: Steps, progress: RayProgress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances t (alive, front) float64 of the next samples of each ray in alive, and their counts (alive,) int64.
 
     Samples are those of `march` with jitter 1/2; the candidates in `progress` move on in place.
     """
     t, counts = np.empty((len(alive), front)), np.empty(len(alive), np.int64)
-    kernels.march_front(
-        alive, origins, directions, cells.cube, near, far, step, cells.bits, cells.blocks, progress.candidate, t, counts
-    )
+    kernels.march_front(alive, rays, steps, cells, progress.candidate, t, counts)
     return t, counts
 
 
-def place_front(
-    alive: np.ndarray,
-    t: np.ndarray,
-    counts: np.ndarray,
-    origins: np.ndarray,
-    directions: np.ndarray,
-    cube: np.ndarray,
-) -> np.ndarray:
-    """Points in the unit cube of a front, (points, 3) float32, ray after ray without gaps."""
+def place_front(alive: np.ndarray, t: np.ndarray, counts: np.ndarray, rays: RayArrays, cube: np.ndarray) -> np.ndarray:
+    """Points of a front, (points, 3) float32, in units of the cube from its corner, ray after ray without gaps."""
     ends = np.cumsum(counts)
     points = np.empty((ends[-1] if len(ends) else 0, 3), np.float32)
-    kernels.place_front(alive, counts, ends, origins, directions, cube, t, points)
+    kernels.place_front(alive, counts, ends, rays, cube, t, points)
     return points
 
 
@@ -136,17 +121,17 @@ def weigh_front(
     t: np.ndarray,
     counts: np.ndarray,
     density: np.ndarray,
-    length: float,
+    steps: Steps,
     cutoffs: Cutoffs,
     progress: RayProgress,
 ) -> np.ndarray:
     """Weights (points,) float32 of a front's samples, by the quadrature of `composite`; `progress` moves on in place.
 
-    density (points,) is the field's at the points of `place_front`; each sample stands for an interval of `length`.
+    density (points,) is the field's at the points of `place_front`; each sample stands for an interval of its step.
     """
     weights = np.empty(len(density), np.float32)
     kernels.weigh_front(
-        alive, counts, np.cumsum(counts), t, density, length, *cutoffs, progress.depth, progress.distance,
+        alive, counts, np.cumsum(counts), t, density, steps, *cutoffs, progress.depth, progress.distance,
         progress.opacity, progress.skipped, progress.candidate, weights,
     )  # fmt: skip
     return weights

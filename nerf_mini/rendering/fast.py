@@ -15,7 +15,7 @@ from nerf_mini.fields import Field
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.ops.tracing import Cutoffs, RayProgress
 from nerf_mini.rendering.volume import Rendering
-from nerf_mini.samplers.occupancy import SCHEDULE, OccupancySampler
+from nerf_mini.samplers.occupancy import OccupancySampler, ray_arrays, scaled
 
 # Samples of less weight than the first are given no colour, as long as those of a ray weigh no more than the second
 # together: half a level of 8 bits.
@@ -26,21 +26,22 @@ def render_fronts(
     field: Field, parameters: Any, sampler: OccupancySampler, rays: Rays, background: np.ndarray
 ) -> Rendering:
     """What rays see, without jitter and without derivatives; background (3,) or (rays, 3)."""
-    step, grid, density_at = sampler.length_for_pictures(), sampler.grid, field.density(parameters)
-    cutoffs = Cutoffs(SCHEDULE.opaque, LEAST_WEIGHT, LEAST_WEIGHT_OF_RAY)
+    steps, cells, region = sampler.steps_for_pictures(), sampler.grid.cells, sampler.region
+    schedule = sampler.schedule
+    density_at, inside = field.density(parameters), ray_arrays(region.enter(rays))
+    cutoffs = Cutoffs(schedule.opaque, LEAST_WEIGHT, LEAST_WEIGHT_OF_RAY)
     progress, color, alive = RayProgress.start(len(rays)), np.zeros((len(rays), 3), np.float32), np.arange(len(rays))
     while len(alive):
-        front = SCHEDULE.front_of(len(alive))
-        t, counts = ops.march_front(
-            alive, front, rays.origins, rays.directions, rays.near, rays.far, grid.cells, step, progress
+        t, counts = ops.march_front(alive, schedule.front_of(len(alive)), inside, cells, steps, progress)
+        points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
+        weights = ops.weigh_front(
+            alive, t, counts, scaled(density_at(points), region, points), steps, cutoffs, progress
         )
-        points = ops.place_front(alive, t, counts, rays.origins, rays.directions, grid.cells.cube)
-        weights = ops.weigh_front(alive, t, counts, density_at(points), step, cutoffs, progress)
         seen = np.flatnonzero(weights)
         place = np.repeat(np.arange(len(alive)), counts)[seen]  # of each one's ray among those alive
         _, emitted = field(parameters, points[seen], rays.directions[alive], place)
         ops.add_colors(emitted, weights[seen], alive[place], color)
         alive = progress.unfinished(alive)
     color += (1 - progress.opacity)[:, None].astype(np.float32) * background
-    depth = progress.distance / np.maximum(progress.opacity, 1e-10)
+    depth = region.depth(rays, progress.distance / np.maximum(progress.opacity, 1e-10))
     return Rendering(color, depth.astype(np.float32), progress.opacity.astype(np.float32))

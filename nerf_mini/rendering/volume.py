@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Region
+from nerf_mini.geometry.regions import Region
 from nerf_mini.ops import composite
 from nerf_mini.samplers.samples import Samples
 
@@ -39,15 +39,18 @@ def render(
 ) -> Rendering:
     """Render rays through a field in a region.
 
-    `background` (3,) or (rays, 3) shines through what is not opaque, None is black; `noise` (samples,) is added to the
-    raw density. The function is plain NumPy and differentiable in every float argument, those of the rays included.
+    Rays are those of the scene; samples are placed along them in the region's coordinates. `background` (3,) or
+    (rays, 3) shines through what is not opaque, None is black; `noise` (samples,) is added to the raw density. The
+    function is plain NumPy and differentiable in every float argument, those of the rays included.
     """
-    points = region.points(rays, samples.t, samples.ray_index)  # (samples, 3)
+    points = region.points(region.enter(rays), samples.t, samples.ray_index)  # (samples, 3)
     density, color = field(parameters, points, rays.directions, samples.ray_index, noise)
+    scale = region.scale(points)
+    density = density if scale is None else density * scale
     color, distance, opacity, weights = composite(
         density, color, samples.t, samples.delta, samples.starts, samples.counts
     )
-    depth = distance / np.maximum(opacity, 1e-10)
+    depth = region.depth(rays, distance / np.maximum(opacity, 1e-10))
     if background is not None:
         color = color + (1 - opacity)[:, None] * background
     return Rendering(color, depth, opacity, weights, samples)

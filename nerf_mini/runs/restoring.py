@@ -51,7 +51,7 @@ def restored_trainer(run: Run, scene: Scene | None = None, warn: Warn = log_warn
 
     `warn` is called with a sentence for each newer checkpoint that is damaged. Raises UserError if all are.
     """
-    model = make_model(run.config, run.cameras.train)
+    model = make_model(run.config, run.cameras)
     state, problems = load_latest(run.checkpoints, shapes_of(model), model.region.unit_length)
     for problem in problems:
         warn(f"{problem} Falling back to the checkpoint of step {state.step}.")

@@ -11,8 +11,8 @@ from nerf_mini import ops
 from nerf_mini.config import OccupancyConfig
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Box
-from nerf_mini.ops.occupancy import OccupiedCells, all_occupied
+from nerf_mini.geometry.regions import Region
+from nerf_mini.ops import OccupiedCells, RayArrays, Steps
 from nerf_mini.samplers.base import Density
 from nerf_mini.samplers.samples import Samples
 
@@ -26,8 +26,8 @@ class OccupancySchedule:
             when the field changes fastest, and 1 / share of them later.
         eager_decay, decay: of a cell's density at each visit.
         refresh: steps between decisions which cells are occupied.
-        occupied: optical depth along the side of the region above which a cell counts as occupied, unless the mean is
-            lower.
+        occupied: optical depth along the diagonal of the region above which a cell counts as occupied, unless the mean
+            is lower.
         long_steps: (until step, factor). Early on the region is full of fog: march with longer steps,
         small_batches: and train on fewer samples.
         transmittance: what is seen through less than this is not looked at.
@@ -43,7 +43,7 @@ class OccupancySchedule:
     eager_decay: float = 0.95
     decay: float = 0.7
     refresh: int = 16
-    occupied: float = 5.0
+    occupied: float = 5.0 * 3**0.5
     long_steps: tuple[tuple[int, int], ...] = ((64, 4), (128, 2))
     small_batches: tuple[tuple[int, int], ...] = ((128, 4), (256, 2))
     transmittance: float = 1e-4
@@ -72,30 +72,35 @@ class OccupancySchedule:
 
 
 SCHEDULE = OccupancySchedule()
+# Photographs are opaque all over: the fog of the first steps ends no ray, and takes longer to clear.
+CAPTURE_SCHEDULE = OccupancySchedule(long_steps=((256, 8), (512, 4), (1024, 2)))
 
 
 @dataclass
 class OccupancyGrid:
     """Which cells of a region are worth a look.
 
-    density (resolution,) * 3 float32, per scene unit: a decaying maximum of what the field said, negative where no
-    camera looks; cells: which of them are occupied; cursor (1,) int64: cells visited so far. The arrays are the whole
-    state.
+    density (levels, resolution, resolution, resolution) float32: a decaying maximum of what the field said, before the
+    region scales it, negative where too few cameras look; cells: which of them are occupied; cursor (1,) int64: cells
+    visited so far. The arrays are the whole state.
     """
 
-    region: Box
+    region: Region
     density: np.ndarray
     cells: OccupiedCells
+    schedule: OccupancySchedule = SCHEDULE
     cursor: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     @classmethod
-    def full(cls, region: Box, resolution: int) -> OccupancyGrid:
-        """A grid in which every cell is occupied; the resolution is a power of two and at least 8."""
-        return cls(region, np.zeros((resolution,) * 3, np.float32), all_occupied(region.array, resolution))
+    def full(cls, region: Region, resolution: int, schedule: OccupancySchedule = SCHEDULE) -> OccupancyGrid:
+        """A grid in which every cell is occupied; the resolution is a power of two and at least 8, or 32 with several
+        levels."""
+        density = np.zeros((region.levels, *(resolution,) * 3), np.float32)
+        return cls(region, density, ops.all_occupied(region.cube, resolution, region.levels), schedule)
 
     @property
     def resolution(self) -> int:
-        return len(self.density)
+        return self.density.shape[1]
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -108,8 +113,9 @@ class OccupancyGrid:
         return float(np.bitwise_count(self.cells.bits).sum(dtype=np.int64)) / self.density.size
 
     def forget_unseen(self, cameras: Cameras) -> None:
-        """Remove for good the cells that no camera sees."""
-        ops.mark_unseen(self.density, self.region.array, cameras.poses, cameras.frustums())
+        """Remove for good the cells that too few cameras see."""
+        view = self.region.view_of_cells(cameras)
+        ops.mark_unseen(self.density, self.region.cube, *view, self.region.least_views)
         self.mark_occupied(-0.5)
 
     def mark_occupied(self, threshold: float) -> None:
@@ -121,16 +127,19 @@ class OccupancyGrid:
 
         The work is spread evenly over the steps.
         """
-        cells = self.resolution**3
-        eager = step < SCHEDULE.eager_steps
-        count = cells // (SCHEDULE.eager_share if eager else SCHEDULE.share)
-        indices, points = ops.cell_points(int(self.cursor[0]), rng.random((count, 3), np.float32), self.resolution)
-        found = density(points)
-        decay = SCHEDULE.eager_decay if eager else SCHEDULE.decay
-        ops.update_cells(self.density, indices, found, decay)
-        self.cursor[0] = (self.cursor[0] + count) % cells
-        if (step + 1) % SCHEDULE.refresh == 0:
-            occupied = SCHEDULE.occupied / self.region.unit_length
+        size = self.density.size
+        eager = step < self.schedule.eager_steps
+        count = size // (self.schedule.eager_share if eager else self.schedule.share)
+        visited = ops.sweep(int(self.cursor[0]), count, size)
+        jitter = rng.random((count, 3), np.float32)
+        seen = np.flatnonzero(self.density.reshape(-1)[visited] >= 0)
+        visited = visited[seen]
+        points = self.region.warp(ops.cell_points(visited, jitter[seen], self.resolution))
+        decay = self.schedule.eager_decay if eager else self.schedule.decay
+        ops.update_cells(self.density, visited, density(points), decay)
+        self.cursor[0] = (self.cursor[0] + count) % size
+        if (step + 1) % self.schedule.refresh == 0:
+            occupied = self.schedule.occupied / self.region.diagonal
             self.mark_occupied(min(ops.mean_density(self.density), occupied))
 
 
@@ -145,7 +154,7 @@ class MarchedRays:
     starts: np.ndarray
     counts: np.ndarray
 
-    def packed(self, budget: int, step: float, dtype=np.float32) -> tuple[np.ndarray, Samples]:
+    def packed(self, budget: int, steps: Steps, dtype=np.float32) -> tuple[np.ndarray, Samples]:
         """The first rays that fit into a budget of samples, their indices, and their samples without gaps."""
         rays = np.flatnonzero(self.counts >= 0)
         ends = np.cumsum(self.counts[rays])
@@ -153,50 +162,71 @@ class MarchedRays:
         rays, ends = rays[:chosen], ends[:chosen]
         counts = self.counts[rays]
         t, ray_index = ops.gather_samples(self.t, self.starts, self.counts, rays)
-        samples = Samples(t.astype(dtype, copy=False), np.full(len(t), step, dtype), ray_index, ends - counts, counts)
-        return rays, samples
+        t = t.astype(dtype, copy=False)
+        delta = (
+            np.maximum(dtype(steps.growth) * t, dtype(steps.least)) if steps.growth else np.full_like(t, steps.least)
+        )
+        return rays, Samples(t, delta, ray_index, ends - counts, counts)
+
+
+def ray_arrays(rays: Rays) -> RayArrays:
+    """Rays for the operators that march."""
+    return RayArrays(np.ascontiguousarray(rays.origins), np.ascontiguousarray(rays.directions), rays.near, rays.far)
+
+
+def scaled(density: np.ndarray, region: Region, points: np.ndarray) -> np.ndarray:
+    """A field's density (n,) at points of the unit cube (n, 3), in place per length in the region's coordinates."""
+    scale = region.scale(points)
+    if scale is not None:
+        density *= scale
+    return density
 
 
 class OccupancySampler:
-    """Steps of one length in occupied cells, as far as they can be seen (Mueller et al. 2022).
+    """Steps in occupied cells, as far as they can be seen (Mueller et al. 2022), along rays in a region's coordinates.
 
     Each ray has a lattice of its own, jittered in training. A first pass without derivatives evaluates the density
     front by front and drops what lies behind something opaque. As many rays are drawn as fill a budget of samples.
     """
 
-    def __init__(self, region: Box, settings: OccupancyConfig, cameras: Cameras):
+    def __init__(self, region: Region, settings: OccupancyConfig, cameras: Cameras):
         self.region, self.cameras, self.settings = region, cameras, settings
-        self.grid = OccupancyGrid.full(region, settings.occupancy_resolution)
+        resolution = settings.occupancy_resolution or (128 if region.levels == 1 else 64)
+        self.schedule = SCHEDULE if region.bounded else CAPTURE_SCHEDULE
+        self.grid = OccupancyGrid.full(region, resolution, self.schedule)
         self.samples_per_ray = np.full(1, settings.march_steps / 8)  # running mean; the first rays are long
-        self.step_length, self.budget = self.length_of_step(0), self._budget(0)
+        self.steps, self.budget = self.steps_of(0), self._budget(0)
 
     @property
     def state(self) -> dict[str, np.ndarray]:
         """See `Sampler`."""
         return {**self.grid.arrays, "samples_per_ray": self.samples_per_ray}
 
-    def length_of_step(self, step: int | None = None) -> float:
-        """Length of a marching step in scene units: in a training step, longer in the first ones."""
-        longer = 1 if step is None else SCHEDULE.long_step(step)
-        return longer * self.region.diagonal / self.settings.march_steps
+    def steps_of(self, step: int | None = None) -> Steps:
+        """Lengths of marching steps: in a training step, longer in the first ones."""
+        longer = 1 if step is None else self.schedule.long_step(step)
+        return self._steps(longer)
 
-    def length_for_pictures(self) -> float:
-        """Length of a marching step in scene units for pictures: longer while most of the region is fog."""
+    def steps_for_pictures(self) -> Steps:
+        """Lengths of marching steps for pictures: longer while most of the region is fog."""
         share = self.grid.occupied_share
-        return (4 if share > 0.5 else 2 if share > 0.25 else 1) * self.length_of_step()
+        return self._steps(4 if share > 0.5 else 2 if share > 0.25 else 1)
+
+    def _steps(self, longer: int) -> Steps:
+        return Steps(longer * self.region.diagonal / self.settings.march_steps, longer * self.region.step_growth)
 
     def _budget(self, step: int) -> int:
-        return self.settings.samples_per_step // SCHEDULE.small_batch(step)
+        return self.settings.samples_per_step // self.schedule.small_batch(step)
 
     def rays_of_step(self) -> int:
         """As many as have visible samples to fill the budget."""
-        return int(np.clip(self.budget / max(self.samples_per_ray[0], 1e-3), 16, SCHEDULE.max_rays))
+        return int(np.clip(self.budget / max(self.samples_per_ray[0], 1e-3), 16, self.schedule.max_rays))
 
     def before_step(self, density: Density, step: int, rng: np.random.Generator) -> None:
         """Keep the occupancy grid up with the field."""
         if step == 0:
             self.grid.forget_unseen(self.cameras)
-        self.step_length, self.budget = self.length_of_step(step), self._budget(step)
+        self.steps, self.budget = self.steps_of(step), self._budget(step)
         self.grid.update(density, step, rng)
 
     def sample(self, rays: Rays, density: Density, rng: np.random.Generator | None) -> tuple[np.ndarray, Samples]:
@@ -205,28 +235,23 @@ class OccupancySampler:
         marched = self.visible(rays, self.march(rays, jitter), density)
         counts = marched.counts[marched.counts >= 0]
         if len(counts):
-            self.samples_per_ray *= SCHEDULE.momentum
-            self.samples_per_ray += (1 - SCHEDULE.momentum) * counts.mean()
-        return marched.packed(self.budget, self.step_length, rays.origins.dtype.type)
+            self.samples_per_ray *= self.schedule.momentum
+            self.samples_per_ray += (1 - self.schedule.momentum) * counts.mean()
+        return marched.packed(self.budget, self.steps, rays.origins.dtype.type)
 
     def march(self, rays: Rays, jitter: np.ndarray) -> MarchedRays:
         """All samples in occupied cells; jitter (rays,) in [0, 1) shifts a ray's lattice."""
-        marched = ops.march(
-            rays.origins, rays.directions, rays.near, rays.far, self.grid.cells, step=self.step_length, jitter=jitter,
-            capacity=SCHEDULE.marched_per_sample * self.budget,
-        )  # fmt: skip
-        return MarchedRays(*marched)
+        capacity = self.schedule.marched_per_sample * self.budget
+        return MarchedRays(*ops.march(ray_arrays(rays), self.grid.cells, self.steps, jitter, capacity))
 
     def visible(self, rays: Rays, marched: MarchedRays, density: Density) -> MarchedRays:
         """The samples in front of what is opaque."""
         done, depth = np.minimum(marched.counts, 0), np.zeros(len(marched.counts))
-        alive = np.flatnonzero(marched.counts > 0)
+        alive, inside = np.flatnonzero(marched.counts > 0), ray_arrays(rays)
+        along = marched.t, marched.starts, marched.counts
         while len(alive):
-            front = SCHEDULE.front_of(len(alive))
-            points = ops.front_points(
-                alive, front, rays.origins, rays.directions, self.region.array, marched.t, marched.starts,
-                marched.counts, done,
-            )  # fmt: skip
-            found = density(points)
-            alive = ops.advance(alive, front, found, marched.counts, self.step_length, SCHEDULE.opaque, depth, done)
+            front = self.schedule.front_of(len(alive))
+            points = self.region.warp(ops.front_points(alive, front, inside, self.region.cube, *along, done))
+            found = scaled(density(points), self.region, points)
+            alive = ops.advance(alive, front, found, *along, self.steps, self.schedule.opaque, depth, done)
         return MarchedRays(marched.t, marched.starts, done)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.regions import Box, Region
 from nerf_mini.samplers.base import Density
 from nerf_mini.samplers.samples import Samples, pack
+
+_EVEN = Box((0.0, 0.0, 0.0), 1.0)
 
 
 def stratified_samples(
@@ -26,10 +29,11 @@ def stratified_samples(
 
 @dataclass
 class StratifiedSampler:
-    """As many stratified samples on every ray."""
+    """As many stratified samples on every ray, spread as the region has it: evenly in a box."""
 
     rays: int
     samples: int
+    region: Region = _EVEN
 
     @property
     def state(self) -> dict[str, np.ndarray]:
@@ -47,5 +51,10 @@ class StratifiedSampler:
         self, rays: Rays, density: Density | None = None, rng: np.random.Generator | None = None
     ) -> tuple[np.ndarray, Samples]:
         """See `Sampler`; the samples' precision is the rays'."""
-        t = stratified_samples(rays.near, rays.far, self.samples, rng, rays.origins.dtype.type)
+        t = self.distances(rays, rng)
         return np.arange(len(rays)), pack(t, rays.far)
+
+    def distances(self, rays: Rays, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Distances (rays, samples), ascending from near to far; jittered with `rng`."""
+        near, far = self.region.spacing(rays.near), self.region.spacing(rays.far)
+        return self.region.unspacing(stratified_samples(near, far, self.samples, rng, rays.origins.dtype.type))

@@ -10,6 +10,7 @@ import numpy as np
 
 from nerf_mini.config import LossConfig
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.regions import Region
 from nerf_mini.ops import distortion
 from nerf_mini.rendering.volume import Rendering
 
@@ -37,24 +38,24 @@ def photometric(rendering: Rendering, target: np.ndarray) -> Any:
     return np.mean((rendering.color - target) ** 2)
 
 
-def ray_spread(rendering: Rendering, rays: Rays) -> Any:
+def ray_spread(rendering: Rendering, rays: Rays, region: Region) -> Any:
     """How far the weight along each ray is spread out, mean over rays (Barron et al. 2022, eq. 15).
 
-    Distances are measured as s = (t - near) / (far - near), so that the loss does not depend on the unit of length.
+    Distances are measured as shares of the way from near to far, so that the loss does not depend on the unit of
+    length; how the way is divided is the region's choice.
     """
     samples = rendering.samples
-    real = samples.t.dtype.type
-    per_ray = (1.0 / (rays.far - rays.near)).astype(real)  # (rays,)
-    scale = np.repeat(per_ray, samples.counts) if np.ptp(per_ray) > 0 else per_ray[:1]
-    middle = (samples.t + samples.delta / 2) * scale  # of the interval that a sample stands for
-    return np.mean(distortion(rendering.weights, middle, samples.delta * scale, samples.starts, samples.counts))
+    middle, length = region.share(samples.t, samples.delta, region.enter(rays), samples.counts)
+    return np.mean(distortion(rendering.weights, middle, length, samples.starts, samples.counts))
 
 
-def loss_terms(renderings: Sequence[Rendering], rays: Rays, target: np.ndarray, weights: LossConfig) -> LossTerms:
+def loss_terms(
+    renderings: Sequence[Rendering], rays: Rays, region: Region, target: np.ndarray, weights: LossConfig
+) -> LossTerms:
     """The loss of the renderings of a batch, coarse to fine: L = sum of photometric losses + weighted regularisers."""
     *coarse, fine = renderings
     of_coarse: Any = 0.0
     for rendering in coarse:
         of_coarse = of_coarse + photometric(rendering, target)
-    spread: Any = weights.distortion * ray_spread(fine, rays) if weights.distortion > 0 else 0.0
+    spread: Any = weights.distortion * ray_spread(fine, rays, region) if weights.distortion > 0 else 0.0
     return LossTerms(photometric(fine, target), of_coarse, spread)

@@ -124,7 +124,7 @@ def _of_part(
     def loss(parameters: dict[str, Any]) -> tuple[Any, tuple[LossTerms, tuple[Rendering, ...]]]:
         rays = batch.rays(corrected(cameras, parameters["cameras"])) if learnt else plain
         renderings = model.render(parameters["field"], rays, samples, batch.background, rng)
-        terms = loss_terms(renderings, rays, target, weights)
+        terms = loss_terms(renderings, rays, model.region, target, weights)
         return terms.total, (terms, renderings)
 
     (_, (terms, renderings)), gradient = value_and_grad(loss, has_aux=True)(parameters)

@@ -65,7 +65,7 @@ class Trainer:
             config = replace(config, precision=resolve_precision(config.precision))
         shown = {"white": WHITE, "black": BLACK, "random": WHITE}.get(config.scene.background, cameras.background)
         self.config, self.cameras, self.scene = config, replace(cameras, background=shown), scene
-        self.model: Model = make_model(config, cameras.train)
+        self.model: Model = make_model(config, cameras)
         if state is None:
             state = self._fresh_state()
         else:

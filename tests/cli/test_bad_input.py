@@ -401,7 +401,7 @@ def test_evaluating_no_view_is_refused(own_run, refused):
 def loaded(file: Path, run_folder: Path):
     """A checkpoint of a run, which may lie elsewhere."""
     run = open_run(run_folder)
-    return load(file, shapes_of(make_model(run.config, run.cameras.train)))
+    return load(file, shapes_of(make_model(run.config, run.cameras)))
 
 
 def assert_same_leaves(found, wanted) -> None:

@@ -132,6 +132,17 @@ def weights_of_rays(*args, **kwargs):
     return make
 
 
+def points_all_over(count, layout=np.asarray):
+    """Points from near the middle to far away, clear of the kinks of their largest coordinate."""
+
+    def make(rng):
+        sizes = np.sort(rng.uniform(0.1, 0.7, (count, 3)), axis=1) * [0.5, 0.8, 1.0]
+        signs = rng.choice([-1.0, 1.0], (count, 3))
+        return (layout(rng.permuted(signs * sizes, axis=1) * rng.choice([1.0, 3.0, 40.0], (count, 1))),)
+
+    return make
+
+
 EXAMPLES: dict[str, list[Example]] = {
     "activate": [
         Example("relu", raw_outputs(30), {"density": "relu"}),
@@ -140,6 +151,12 @@ EXAMPLES: dict[str, list[Example]] = {
         Example("two-tiles", raw_outputs(515), {"density": "exp"}),
         Example("no-sample", raw_outputs(0), {"density": "softplus"}),
         Example("strided", raw_outputs(9, layout=strided), {"density": "softplus"}),
+    ],
+    "contract": [
+        Example("middle-and-beyond", points_all_over(40)),
+        Example("two-blocks", points_all_over(5000)),
+        Example("no-point", points_all_over(0)),
+        Example("strided", points_all_over(9, layout=strided)),
     ],
     "distortion": [
         Example("equal-counts", weights_of_rays([6] * 4)),

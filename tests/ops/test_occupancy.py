@@ -10,7 +10,7 @@ def test_a_wider_frustum_keeps_more_cells():
     pose[2, 3] = 3.0  # looks along -z at the cube
 
     def seen(*frustums):
-        density = np.zeros((16, 16, 16), np.float32)
+        density = np.zeros((1, 16, 16, 16), np.float32)
         ops.mark_unseen(density, cube, np.stack([pose] * len(frustums)), np.array(frustums))
         return density != ops.UNSEEN
 
@@ -23,6 +23,6 @@ def test_a_wider_frustum_keeps_more_cells():
 
 def test_cells_behind_the_camera_are_unseen():
     cube, pose = np.array([-1.0, -1.0, -1.0, 2.0]), np.eye(4)  # in the middle, looking along -z
-    density = np.zeros((16, 16, 16), np.float32)
+    density = np.zeros((1, 16, 16, 16), np.float32)
     ops.mark_unseen(density, cube, pose[None], np.array([[-5.0, 5.0, -5.0, 5.0]]))
-    assert (density[:, :, 10:] == ops.UNSEEN).all() and (density[:, :, :6] != ops.UNSEEN).all()
+    assert (density[..., 10:] == ops.UNSEEN).all() and (density[..., :6] != ops.UNSEEN).all()

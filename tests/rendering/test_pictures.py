@@ -14,7 +14,7 @@ from autodiff import check_grads, grad, jacobian
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Box
+from nerf_mini.geometry.regions import Box
 from nerf_mini.ops import composite, distortion, positions
 from nerf_mini.rendering.volume import render
 from nerf_mini.samplers import Samples, pack, stratified_samples

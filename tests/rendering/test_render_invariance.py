@@ -142,7 +142,7 @@ def test_what_the_coarse_pass_found_empty_or_hidden_is_not_missed(render):
     """With networks that agree, the picture without those samples is that of all of them, to half a level of 8 bits."""
     rays, background = render.cameras.image_rays(0), np.ones(3, np.float32)
     config = with_settings(render.trainer.config, coarse_samples=96, fine_samples=16)
-    model = make_model(config, render.trainer.cameras.train)
+    model = make_model(config, render.trainer.cameras)
     sharp = dict(render.parameters["fine"])
     for bias in range(-60, 60):  # of a density so steep that space is either solid or empty
         sharp["density"] = {"weight": 60 * render.parameters["fine"]["density"]["weight"], "bias": np.float32([bias])}

@@ -42,8 +42,8 @@ def test_an_old_run_is_what_it_was(old):
         density = file["method/density"]
         seen = density >= 0
         assert seen.any()
-        np.testing.assert_allclose(3.0 * trainer.state.sampler["density"][seen], density[seen], rtol=1e-6)
-        np.testing.assert_array_equal(trainer.state.sampler["density"][~seen], density[~seen])
+        np.testing.assert_allclose(3.0 * trainer.state.sampler["density"][0][seen], density[seen], rtol=1e-6)
+        np.testing.assert_array_equal(trainer.state.sampler["density"][0][~seen], density[~seen])
 
 
 def test_an_old_run_is_evaluated_and_rendered_as_it_was(old):
@@ -76,7 +76,7 @@ def test_an_old_configuration_keeps_every_setting():
     assert new == from_preset(
         "small", depth=2, width=8, position_frequencies=2, direction_frequencies=1, coarse_samples=8, fine_samples=8,
         rays=64, max_steps=12, decay_steps=6000, log_every=4, checkpoint_every=8, validate_every=100,
-        precision="float32",
+        precision="float32", occupancy_resolution=128,
     )  # fmt: skip
     old["config"]["training"]["max_steps"] = None  # bound by time: the rate decayed over it
     assert upgraded("config", old, "config.json")["config"]["optimiser"]["decay_steps"] is None
@@ -97,7 +97,7 @@ def test_arrays_of_old_checkpoints_get_their_new_names():
     assert set(new["arrays"]) == {
         "parameters/field/fine/layer0/weight", "mean/field/fine/layer0/weight", "sampler/density", "sampler/cursor"
     }  # fmt: skip
-    np.testing.assert_array_equal(new["arrays"]["sampler/density"], np.array([-1.0, 0.0, 2.0], np.float32))
+    np.testing.assert_array_equal(new["arrays"]["sampler/density"], np.array([[-1.0, 0.0, 2.0]], np.float32))
     assert new["arrays"]["sampler/density"].dtype == np.float32
 
 

@@ -319,11 +319,11 @@ def test_learnt_cameras_are_kept_in_checkpoints(tmp_path, blobs, tiny_config):
     save(tmp_path, state)
     from nerf_mini.runs.checkpoint import load
 
-    shapes = shapes_of(make_model(trainer.config, trainer.cameras.train))
+    shapes = shapes_of(make_model(trainer.config, trainer.cameras))
     found = load(checkpoint_files(tmp_path)[0], shapes)
     for one, other in zip(tree.flatten(found.parameters)[0], tree.flatten(state.parameters)[0], strict=True):
         np.testing.assert_array_equal(one, other)
-    wider = shapes_of(make_model(tiny_config(width=17), trainer.cameras.train))
+    wider = shapes_of(make_model(tiny_config(width=17), trainer.cameras))
     with pytest.raises(UserError, match="or of another model"):
         load(checkpoint_files(tmp_path)[0], wider)
 

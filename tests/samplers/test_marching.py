@@ -10,8 +10,9 @@ from nerf_mini.config import OccupancyConfig
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Box
+from nerf_mini.geometry.regions import Box
 from nerf_mini.kernels import marching
+from nerf_mini.ops import Steps
 from nerf_mini.samplers import OccupancyGrid, OccupancySampler
 from nerf_mini.samplers.occupancy import SCHEDULE
 
@@ -42,7 +43,7 @@ def make_sampler(share=1.0, room=100_000, resolution=16, region=CUBE, step=STEP)
     sampler = OccupancySampler(region, OccupancyConfig(occupancy_resolution=resolution), cameras)
     sampler.grid.density[:] = np.random.default_rng(0).random(sampler.grid.density.shape) < share
     sampler.grid.mark_occupied(0.5)
-    sampler.step_length, sampler.budget = step, room // SCHEDULE.marched_per_sample
+    sampler.steps, sampler.budget = Steps(step), room // SCHEDULE.marched_per_sample
     return sampler
 
 
@@ -62,7 +63,7 @@ def march(sampler, rays):
     ],
 )
 def test_where_a_ray_enters_and_leaves_the_cube(origin, direction, expected):
-    t_in, t_out = clip_ray(np.array(origin, float), np.array(direction, float), CUBE.array, 0.0, 100.0)
+    t_in, t_out = clip_ray(np.array(origin, float), np.array(direction, float), CUBE.cube, 0.0, 100.0)
     if expected is None:
         assert t_in > t_out
     else:
@@ -76,13 +77,13 @@ def test_samples_are_exactly_the_candidates_in_occupied_cells(share, bounds):
     grid, (marched, jitter) = sampler.grid, march(sampler, rays)
     for ray in range(60):
         o, d = rays.origins[ray].astype(float), rays.directions[ray].astype(float)
-        t_in, t_out = clip_ray(o, d, CUBE.array, rays.near[ray], rays.far[ray])
+        t_in, t_out = clip_ray(o, d, CUBE.cube, rays.near[ray], rays.far[ray])
         t = t_in + (np.arange(int(max(t_out - t_in, 0) / STEP) + 2) + jitter[ray]) * STEP
         t = t[t < t_out]
         place = (o + t[:, None] * d - CUBE.low) * (grid.resolution / CUBE.side)
         cell = np.clip(place.astype(int), 0, grid.resolution - 1)
         sure = np.abs(place - np.rint(place)).min(axis=1) > 1e-9 if len(t) else np.ones(0, bool)
-        wanted = t[(grid.density[tuple(cell.T)] > 0.5) & sure]
+        wanted = t[(grid.density[0][tuple(cell.T)] > 0.5) & sure]
         start, count = marched.starts[ray], marched.counts[ray]
         found = marched.t[start : start + count]
         assert len(found) == len(wanted)
@@ -94,7 +95,7 @@ def test_packed_samples_are_sorted_inside_and_within_the_budget():
     marched, _ = march(sampler, rays)
     total = marched.counts.sum()
     for budget in (0, total // 2, total):
-        chosen, samples = marched.packed(budget, STEP)
+        chosen, samples = marched.packed(budget, Steps(STEP))
         points = CUBE.points(rays[chosen], samples.t, samples.ray_index)
         assert samples.counts.sum() == len(points) == len(samples.t) <= budget
         np.testing.assert_array_equal(samples.delta, np.float32(STEP))
@@ -120,7 +121,7 @@ def test_the_same_bits_for_one_and_two_threads():
         for threads in (1, 2):
             numba.set_num_threads(threads)
             marched, _ = march(sampler, rays)
-            chosen, samples = marched.packed(10**6, STEP)
+            chosen, samples = marched.packed(10**6, Steps(STEP))
             points = CUBE.points(rays[chosen], samples.t, samples.ray_index)
             found.append(chosen.tobytes() + points.tobytes() + samples.t.tobytes())
     finally:
@@ -146,7 +147,7 @@ def test_samples_end_where_the_light_does(density):
 
     marched, _ = march(sampler, rays)
     seen = sampler.visible(rays, marched, field)
-    _, samples = marched.packed(10**6, STEP)
+    _, samples = marched.packed(10**6, Steps(STEP))
     optical = field(CUBE.points(rays, samples.t, samples.ray_index)).astype(float) * STEP
     for ray in range(70):
         mine = slice(samples.starts[ray], samples.starts[ray] + samples.counts[ray])
@@ -174,7 +175,7 @@ def test_without_a_generator_the_lattice_begins_half_a_step_inside():
     chosen, samples = sampler.sample(rays, lambda points: np.zeros(len(points), np.float32), None)
     assert len(chosen) == 60
     for ray in np.flatnonzero(samples.counts):
-        t_in, _ = clip_ray(rays.origins[ray], rays.directions[ray], CUBE.array, 0.0, 20.0)
+        t_in, _ = clip_ray(rays.origins[ray], rays.directions[ray], CUBE.cube, 0.0, 20.0)
         assert samples.t[samples.starts[ray]] == pytest.approx(t_in + STEP / 2, rel=1e-6)
 
 
@@ -189,7 +190,7 @@ def test_the_unit_of_length_does_not_matter(unit):
     here, there = make_sampler(0.5), make_sampler(0.5, region=region, step=unit * STEP)
     chosen, samples = here.sample(rays, lambda points: 40 * fog(points), np.random.default_rng(0))
     found, scaled = there.sample(other, lambda points: 40 * fog(points) / np.float32(unit), np.random.default_rng(0))
-    assert there.length_of_step() == unit * here.length_of_step()
+    assert there.steps_of().least == unit * here.steps_of().least
     np.testing.assert_array_equal(found, chosen)
     np.testing.assert_array_equal(scaled.counts, samples.counts)
     np.testing.assert_array_equal(scaled.t, np.float32(unit) * samples.t)
@@ -213,7 +214,7 @@ def ball(points):
 
 
 def occupied_cells(grid):
-    return np.unpackbits(grid.cells.bits, axis=2, bitorder="little").astype(bool)
+    return np.unpackbits(grid.cells.bits[0], axis=2, bitorder="little").astype(bool)
 
 
 def test_the_grid_finds_what_is_dense_and_never_loses_it():
@@ -250,7 +251,7 @@ def test_cells_that_no_camera_sees_are_gone_for_good(blobs):
     rng = np.random.default_rng(0)
     for step in range(200):
         grid.update(lambda points: np.full(len(points), 9.0, np.float32), step, rng)
-    np.testing.assert_array_equal(occupied_cells(grid), ~unseen)
+    np.testing.assert_array_equal(occupied_cells(grid), ~unseen[0])
 
 
 def test_whatever_one_of_the_cameras_sees_is_kept():
@@ -267,4 +268,4 @@ def test_whatever_one_of_the_cameras_sees_is_kept():
         for t in np.arange(0.5, 9.0, 0.1):
             points = region.to_unit(rays.origins + np.float32(t) * rays.directions)
             cells = (points[((points > 0) & (points < 1)).all(axis=1)] * 32).astype(int)
-            assert (grid.density[tuple(cells.T)] >= 0).all()
+            assert (grid.density[0][tuple(cells.T)] >= 0).all()

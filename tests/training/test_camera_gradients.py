@@ -12,7 +12,7 @@ from nerf_mini.geometry.cameras import LENS_PARAMETERS, Cameras
 from nerf_mini.geometry.corrections import CORRECTIONS, no_correction
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.models import make_model
-from nerf_mini.scenes import PixelBatch
+from nerf_mini.scenes import BLACK, PixelBatch, SceneCameras
 from nerf_mini.training.step import Batch, loss_and_gradient
 
 TINY_NERF = {
@@ -49,7 +49,7 @@ def problem(request, monkeypatch):
     preset, settings = request.param
     config = from_preset(preset, precision="float32", distortion=0.1, **settings)
     cameras, rng = three_cameras(), np.random.default_rng(5)
-    model = make_model(config, cameras)
+    model = make_model(config, SceneCameras({"train": cameras}, BLACK))
     single = model.init(rng)
     field = tree.map_leaves(lambda p: 1.5 * p.astype(np.float64) + 0.3 * rng.standard_normal(p.shape), single)
     view = np.array([0, 1, 2, 2, 0])

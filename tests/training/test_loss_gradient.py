@@ -12,7 +12,7 @@ from nerf_mini.config import LossConfig, with_settings
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.models import make_model
-from nerf_mini.scenes import PixelBatch
+from nerf_mini.scenes import BLACK, PixelBatch, SceneCameras
 from nerf_mini.training.step import Batch, loss_and_gradient
 
 STEP = 2e-7  # so small that hardly any unit passes its kink on the way
@@ -67,7 +67,7 @@ class Problem:
         self.config = with_settings(config, precision="float32")
         rng = np.random.default_rng(7)
         self.cameras = make_cameras()
-        self.model = make_model(self.config, self.cameras)
+        self.model = make_model(self.config, SceneCameras({"train": self.cameras}, BLACK))
         self.parameters = {"field": in_double(self.model.init(rng), rng)}
         self.batch = make_batch(rng)
 
@@ -238,7 +238,10 @@ def test_no_gradient_flows_through_the_positions_of_fine_samples(tiny_config):
 def test_density_noise_changes_the_training_loss_and_no_rendering(tiny_config, tiny, method):
     config = tiny_config() if method == "nerf" else tiny
     cameras, rng = make_cameras(), np.random.default_rng(0)
-    noisy, quiet = (make_model(with_settings(config, density_noise=noise), cameras) for noise in (1.0, 0.0))
+    noisy, quiet = (
+        make_model(with_settings(config, density_noise=noise), SceneCameras({"train": cameras}, BLACK))
+        for noise in (1.0, 0.0)
+    )
     parameters = {"field": quiet.init(rng)}
     batch = make_batch(rng)
     batch = Batch(batch.pixels, batch.background.astype(np.float32))

@@ -6,9 +6,12 @@ import pytest
 from autodiff import check_grads
 from nerf_mini.config import LossConfig
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.regions import Box
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers import Samples, pack
 from nerf_mini.training.losses import LossTerms, loss_terms, photometric, ray_spread
+
+BOX = Box((0.0, 0.0, 0.0), 1.0)
 
 
 def make_rays(near, far):
@@ -55,7 +58,7 @@ def test_the_spread_is_that_of_the_paper_in_distances_from_near_to_far(rng, near
         mine = slice(samples.starts[ray], samples.starts[ray] + samples.counts[ray])
         edges = np.stack([samples.t[mine], samples.t[mine] + samples.delta[mine]], axis=1)
         wanted.append(spread_by_definition(weights[mine], (edges - near) / (far - near)))
-    found = ray_spread(make_rendering(samples, weights), rays)
+    found = ray_spread(make_rendering(samples, weights), rays, BOX)
     assert found == pytest.approx(np.mean(wanted), rel=1e-10)
     assert 0 < found < 1
 
@@ -69,8 +72,8 @@ def test_rays_with_bounds_of_their_own_count_alike(rng):
         samples.t * stretch[samples.ray_index], samples.delta * stretch[samples.ray_index], samples.ray_index,
         samples.starts, samples.counts,
     )  # fmt: skip
-    found = ray_spread(make_rendering(longer, weights), stretched)
-    assert found == pytest.approx(ray_spread(make_rendering(samples, weights), rays), rel=1e-12)
+    found = ray_spread(make_rendering(longer, weights), stretched, BOX)
+    assert found == pytest.approx(ray_spread(make_rendering(samples, weights), rays, BOX), rel=1e-12)
 
 
 def test_the_spread_does_not_depend_on_the_unit_of_length_or_on_where_the_weight_is():
@@ -78,7 +81,7 @@ def test_the_spread_does_not_depend_on_the_unit_of_length_or_on_where_the_weight
     rays, one, index = make_rays([2.0, 2.0], [6.0, 6.0]), np.ones(1, np.int64), np.zeros(1, np.int64)
     for start in (2.0, 3.7, 5.6):
         single = Samples(np.array([start]), np.array([0.4]), index, index, one)
-        found = ray_spread(make_rendering(single, np.array([0.5])), rays[:1])
+        found = ray_spread(make_rendering(single, np.array([0.5])), rays[:1], BOX)
         assert found == pytest.approx(0.25 * 0.1 / 3)
 
 
@@ -87,15 +90,15 @@ def test_weight_pulled_together_has_less_spread():
     far = np.array([6.0])
     rays, samples = make_rays([2.0], far), pack(2 + np.arange(9)[None] * 4 / 9, far)
     even, peaked = np.full(9, 1 / 9), np.eye(9)[4]
-    spread = [ray_spread(make_rendering(samples, weights), rays) for weights in (even, peaked)]
+    spread = [ray_spread(make_rendering(samples, weights), rays, BOX) for weights in (even, peaked)]
     np.testing.assert_allclose(spread, [1 / 3, 1 / 27], rtol=1e-12)
 
 
 def test_a_ray_without_samples_has_no_spread_but_counts(rng):
     rays, samples, weights = random_problem(rng, rays=1)
     two = Samples(samples.t, samples.delta, samples.ray_index, np.array([0, 7]), np.array([7, 0]))
-    half = ray_spread(make_rendering(two, weights), make_rays([2.0, 2.0], [6.0, 6.0]))
-    assert half == pytest.approx(0.5 * ray_spread(make_rendering(samples, weights), rays), rel=1e-12)
+    half = ray_spread(make_rendering(two, weights), make_rays([2.0, 2.0], [6.0, 6.0]), BOX)
+    assert half == pytest.approx(0.5 * ray_spread(make_rendering(samples, weights), rays, BOX), rel=1e-12)
 
 
 def test_the_spread_keeps_the_precision_of_the_samples(rng):
@@ -105,14 +108,14 @@ def test_the_spread_keeps_the_precision_of_the_samples(rng):
             samples.t.astype(np.float32), samples.delta.astype(np.float32), samples.ray_index, samples.starts,
             samples.counts,
         )  # fmt: skip
-        found = ray_spread(make_rendering(single, weights.astype(np.float32)), make_rays(*bounds))
+        found = ray_spread(make_rendering(single, weights.astype(np.float32)), make_rays(*bounds), BOX)
         assert np.asarray(found).dtype == np.float32
-        assert found == pytest.approx(ray_spread(make_rendering(samples, weights), make_rays(*bounds)), rel=1e-5)
+        assert found == pytest.approx(ray_spread(make_rendering(samples, weights), make_rays(*bounds), BOX), rel=1e-5)
 
 
 def test_the_spread_is_differentiable_in_weights(rng):
     rays, samples, weights = random_problem(rng)
-    check_grads(lambda weights: ray_spread(make_rendering(samples, weights), rays), (weights,))
+    check_grads(lambda weights: ray_spread(make_rendering(samples, weights), rays, BOX), (weights,))
 
 
 # -- the sum -----------------------------------------------------------------------------------------------------------
@@ -123,17 +126,17 @@ def test_the_loss_is_the_sum_of_its_terms(rng):
     rays, samples, weights = random_problem(rng)
     target, colors = rng.random((5, 3)), rng.random((3, 5, 3))
     renderings = [make_rendering(samples, (k + 1) * weights / 3, color) for k, color in enumerate(colors)]
-    terms = loss_terms(renderings, rays, target, LossConfig(distortion=0.3))
+    terms = loss_terms(renderings, rays, BOX, target, LossConfig(distortion=0.3))
     errors = [np.mean((color - target) ** 2) for color in colors]
     assert terms.fine == pytest.approx(errors[2])
     assert terms.coarse == pytest.approx(errors[0] + errors[1])
-    assert terms.distortion == pytest.approx(0.3 * ray_spread(renderings[-1], rays))
+    assert terms.distortion == pytest.approx(0.3 * ray_spread(renderings[-1], rays, BOX))
     assert terms.total == pytest.approx(terms.fine + terms.coarse + terms.distortion)
 
 
 def test_one_rendering_has_no_coarse_term_and_no_weight_no_distortion():
     """Nothing of the samples is looked at where the distortion has no weight."""
     terms = loss_terms(
-        [Rendering(np.ones((2, 3)), None, None)], make_rays([2.0], [6.0]), np.zeros((2, 3)), LossConfig()
+        [Rendering(np.ones((2, 3)), None, None)], make_rays([2.0], [6.0]), BOX, np.zeros((2, 3)), LossConfig()
     )
     assert terms == LossTerms(1.0) and terms.coarse == terms.distortion == 0 and terms.total == 1

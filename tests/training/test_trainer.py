@@ -540,11 +540,11 @@ def test_a_view_is_what_the_differentiable_formula_gives(seen):
     white = np.ones(3, np.float32)
     found = model.view(parameters, rays, white)
     sampler = model.sampler
-    kept = sampler.step_length, sampler.budget
-    sampler.step_length, sampler.budget = sampler.length_for_pictures(), 10**6
+    kept = sampler.steps, sampler.budget
+    sampler.steps, sampler.budget = sampler.steps_for_pictures(), 10**6
     marched = sampler.march(rays, np.full(len(rays), 0.5, np.float32))
-    chosen, samples = marched.packed(10**6, sampler.step_length)
-    sampler.step_length, sampler.budget = kept
+    chosen, samples = marched.packed(10**6, sampler.steps)
+    sampler.steps, sampler.budget = kept
     assert len(chosen) == len(rays)
     wanted = render(model.field, parameters, model.region, rays, samples, white)
     assert isinstance(found, Rendering)
@@ -583,7 +583,7 @@ def test_thin_haze_keeps_its_colour(seen):
     hazy = copy.copy(model)
     hazy.sampler = copy.copy(model.sampler)
     hazy.sampler.grid = OccupancyGrid.full(model.region, 16)
-    density = np.float32(1e-4 / hazy.sampler.length_for_pictures())
+    density = np.float32(1e-4 / hazy.sampler.steps_for_pictures().least)
 
     class Haze:
         def density(self, parameters):

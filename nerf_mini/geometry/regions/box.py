@@ -1,46 +1,27 @@
-"""Regions: which part of space a field covers, and how it becomes the unit cube.
-
-Distances, densities and points are in scene units everywhere else. A region alone knows the unit cube.
-"""
+"""A cube, for scenes that it holds as a whole."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import looked_at
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.geometry.regions.base import Region
 from nerf_mini.ops import positions
 
 
-class Region(Protocol):
-    """A part of space, mapped to the unit cube."""
-
-    @property
-    def unit_length(self) -> float:
-        """Scene units per side of the unit cube."""
-
-    @property
-    def diagonal(self) -> float:
-        """The longest way through the region, in scene units."""
-
-    def to_unit(self, points: Any) -> Any:
-        """Points of the scene (..., 3) in coordinates of the unit cube; outside of the region, outside of it."""
-
-    def points(self, rays: Rays, t: Any, ray_index: np.ndarray) -> Any:
-        """Unit-cube coordinates (samples, 3) of samples at distances t (samples,), in scene units, along rays."""
-
-
 @dataclass(frozen=True)
-class Box:
+class Box(Region):
     """An axis-aligned cube: `low` is its corner and `side` its side, in scene units."""
 
     low: tuple[float, float, float]
     side: float
+    bounded = True
 
     @classmethod
     def centered(cls, center: np.ndarray, side: float) -> Box:
@@ -76,8 +57,8 @@ class Box:
         return np.array(self.low) + 0.5 * self.side
 
     @cached_property
-    def array(self) -> np.ndarray:
-        """(low x, low y, low z, side) float64, for the kernels."""
+    def cube(self) -> np.ndarray:
+        """See `Region`: the box itself."""
         return np.array([*self.low, self.side])
 
     def to_unit(self, points: Any) -> Any:
@@ -91,9 +72,6 @@ class Box:
         return positions(self.to_unit(rays.origins), rays.directions * scale, t, ray_index)
 
     def pixels_across(self, cameras: Cameras) -> float:
-        """How many pixels a picture needs for the side of the cube, at the median distance of the cameras.
-
-        Cameras in the middle count as half a side away.
-        """
+        """See `Region`: at the median distance of the cameras; those inside count as half a side away."""
         distance = float(np.median(np.linalg.norm(cameras.poses[:, :3, 3] - self.center, axis=1)))
         return float(np.median(cameras.focal[:, 0])) * self.side / max(distance, 0.5 * self.side)

@@ -10,7 +10,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.region import Box
+from nerf_mini.geometry.regions import Box
 
 coordinate = st.floats(-50.0, 50.0)
 boxes = st.builds(Box, st.tuples(coordinate, coordinate, coordinate), st.floats(0.01, 100.0))
@@ -55,7 +55,7 @@ def test_a_box_by_its_centre():
     box = Box.centered(np.array([1.0, -2.0, 0.25]), 0.5)
     assert box == Box((0.75, -2.25, 0.0), 0.5)
     np.testing.assert_array_equal(box.center, [1.0, -2.0, 0.25])
-    np.testing.assert_array_equal(box.array, [0.75, -2.25, 0.0, 0.5])
+    np.testing.assert_array_equal(box.cube, [0.75, -2.25, 0.0, 0.5])
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 1e-14)])
