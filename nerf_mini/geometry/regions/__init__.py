@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.regions.base import Region
@@ -11,7 +13,7 @@ from nerf_mini.geometry.regions.unbounded import Unbounded
 from nerf_mini.geometry.space import Space, SpaceKind
 
 REGIONS: dict[SpaceKind, Callable[[Space, Cameras], Region]] = {
-    "box": lambda space, cameras: Box.centered(space.center, 2.0 * space.radius),
+    "box": lambda space, cameras: Box.centered(np.array(space.center), 2.0 * space.radius),
     "unbounded": lambda space, cameras: Unbounded(space.center, space.radius),
     "forward": lambda space, cameras: Forward.before(cameras, space.center, space.radius),
 }
