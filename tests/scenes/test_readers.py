@@ -14,7 +14,16 @@ from PIL import Image
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.paths import orbit
 from nerf_mini.geometry.poses import look_at
-from nerf_mini.io.images import composite, downscale, read_image, to_uint8, write_image
+from nerf_mini.io.images import (
+    area_average,
+    composite,
+    downscale,
+    read_header,
+    read_image,
+    shrunk_mask,
+    to_uint8,
+    write_image,
+)
 from nerf_mini.scenes import load_scene
 from nerf_mini.scenes.scene import BLACK, WHITE, Scene, Views
 
@@ -276,10 +285,10 @@ def test_json_that_was_cut_off(folder):
         load_scene(folder)
 
 
-def test_an_image_whose_size_cannot_be_halved(folder):
+def test_an_image_that_is_too_small_to_shrink(folder):
     """Of images of several sizes, the message names the one that is wrong."""
-    _with_another_size(folder, 5, 4)
-    with pytest.raises(UserError, match=r"frame 3 \(./train/r_3\): an image of 5x4 pixels cannot be downscaled by 2"):
+    _with_another_size(folder, 5, 1)
+    with pytest.raises(UserError, match=r"frame 3 \(./train/r_3\): an image of 5x1 pixels cannot be downscaled by 2"):
         load_scene(folder, downscale=2)
 
 
@@ -302,8 +311,8 @@ def test_paths_that_are_no_data_set(tmp_path, folder):
 
 
 def test_bad_requests(folder):
-    with pytest.raises(UserError, match=r"cannot be downscaled by 4; factors that divide both sides: 1, 2\."):
-        load_scene(folder, downscale=4)
+    with pytest.raises(UserError, match=r"an image of 8x6 pixels cannot be downscaled by 20\."):
+        load_scene(folder, downscale=20)
     with pytest.raises(UserError, match="at least 1, not 0"):
         load_scene(folder, downscale=0)
     with pytest.raises(UserError, match="no split 'training'"):
@@ -362,6 +371,50 @@ def test_downscaling_and_compositing_commute(image, factor):
         assert np.abs(found - expected).max() <= 1.01 / 255.0  # colour and alpha are rounded, half a level each
     opaque = image[..., :3]
     assert np.abs(downscale(opaque, factor) - average(opaque)).max() <= 0.5
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.sampled_from([3, 4]))
+def test_area_average_of_any_size(width, height, w, h, channels):
+    """By its definition: every pixel becomes w x h equal ones, and then blocks are averaged. Likewise for masks."""
+    size = min(w, width), min(h, height)
+    rng = np.random.default_rng(width + 10 * height + 100 * w + 1000 * h)
+    image = rng.integers(0, 256, (height, width, channels)).astype(np.uint8)
+    valid = rng.random((height, width)) > 0.2
+
+    def blocks(pixels: np.ndarray) -> np.ndarray:
+        fine = np.repeat(np.repeat(pixels, size[1], axis=0), size[0], axis=1)
+        return fine.reshape(size[1], height, size[0], width, *pixels.shape[2:])
+
+    found = area_average(image, size)
+    assert found.shape == (size[1], size[0], channels)
+    values = image.astype(np.float64)
+    alpha = values[..., 3:] if channels == 4 else np.full((height, width, 1), 255.0)
+    opacity = blocks(alpha).mean(axis=(1, 3))
+    color = blocks(values[..., :3] * alpha).mean(axis=(1, 3)) / np.maximum(opacity, 1e-9)
+    assert np.abs(np.where(opacity > 0, found[..., :3] - color, 0)).max() <= 0.5 + 1e-3
+    assert channels == 3 or np.abs(found[..., 3:] - opacity).max() <= 0.5 + 1e-3
+    np.testing.assert_array_equal(shrunk_mask(valid, size), blocks(valid).all(axis=(1, 3)))
+
+
+def test_headers_say_what_reading_gives(tmp_path):
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) * 10
+    for name, image in {
+        "rgb.png": Image.fromarray(pixels),
+        "grey.png": Image.fromarray(pixels[..., 0]),
+        "palette.png": Image.fromarray(pixels).quantize(16),
+        "alpha.png": Image.fromarray(pixels[..., :2].copy(), mode="LA"),
+        "photo.jpg": Image.fromarray(pixels),
+    }.items():
+        image.save(tmp_path / name)
+        header, found = read_header(tmp_path / name), read_image(tmp_path / name)
+        assert (header.size, header.has_alpha) == ((4, 2), found.shape[2] == 4) and header.orientation == 1
+    for orientation, shown in ((3, (4, 2)), (6, (2, 4)), (77, (4, 2))):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+        assert read_header(tmp_path / "turned.png").shown_size == shown
+        assert read_image(tmp_path / "turned.png", upright=True).shape == (shown[1], shown[0], 3)
+        assert read_image(tmp_path / "turned.png").shape == (2, 4, 3)
 
 
 def test_image_files_of_every_mode(tmp_path):
