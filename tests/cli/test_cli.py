@@ -258,7 +258,9 @@ def test_options_may_be_spelt_with_underscores(spelling):
 
 def test_the_memory_of_a_training_is_told_before_it_starts(own_blobs, tiny_options, tmp_path, capsys):
     assert main(["train", str(own_blobs), *tiny_options, "--max-steps", "1", "--output", str(tmp_path / "run")]) == 0
-    assert "memory: about 0." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "memory: about 0." in printed
+    assert "blender, 13 pictures of 16 x 16, 3 held out: its own split files; box\n" in printed
 
 
 def test_with_runs_of_both_methods_the_default_one_is_resumed(own_blobs, tiny_options, tmp_path, monkeypatch, capsys):

@@ -49,10 +49,14 @@ def _opened(arguments: TrainArguments) -> Session:
 
 
 def _described(scene: Scene) -> str:
-    views = scene.splits["train"]
-    smallest, largest = (" x ".join(map(str, edge(views.cameras.size, axis=0))) for edge in (np.min, np.max))
+    """What is trained on: kind, pictures, what is held out by which rule, and what the scene fills."""
+    sizes = np.concatenate([views.cameras.size for views in scene.splits.values()])
+    smallest, largest = (" x ".join(map(str, edge(sizes, axis=0))) for edge in (np.min, np.max))
     size = smallest if smallest == largest else f"{smallest} to {largest}"
-    return f"{scene.path}: {len(views)} views of {size}, {scene.kind}"
+    held_out = len(sizes) - len(scene.splits["train"])
+    held = f"{held_out} held out: {scene.held_out}" if held_out else "none held out"
+    space = "box" if scene.space is None else scene.space.kind
+    return f"{scene.path}: {scene.kind}, {len(sizes)} pictures of {size}, {held}; {space}"
 
 
 def _command_to_continue(arguments: TrainArguments, session: Session, seconds_left: float | None) -> list[str]:
