@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import to_uint8
+from nerf_mini.scenes.lens_limits import lens_masks
 from nerf_mini.scenes.readers.base import checked_pose
 from nerf_mini.scenes.scene import WHITE, Scene, Views
 
@@ -69,7 +70,8 @@ def scene_from_arrays(
     for split, indices in (("train", train), ("test", held)):
         if indices:
             names = (f"{index:03d}" for index in indices)
-            splits[split] = Views.from_images(cameras[np.array(indices)], [pixels[i] for i in indices], names)
+            part = cameras[np.array(indices)]
+            splits[split] = Views.from_images(part, [pixels[i] for i in indices], names, lens_masks(part))
     return Scene(name, None, "arrays", splits, (red, green, blue))
 
 

@@ -141,7 +141,9 @@ class Views:
 
 def _packed(masks: Iterable[np.ndarray | None], size: np.ndarray) -> np.ndarray | None:
     """Masks of images of the given sizes (V, 2), flat; None where all of all images is valid."""
-    parts = []
+    masks, parts = list(masks), []
+    if all(mask is None for mask in masks):
+        return None
     for index, (mask, (width, height)) in enumerate(zip(masks, size.tolist(), strict=True)):
         if mask is not None and mask.shape != (height, width):
             raise ValueError(f"camera {index} is of {width}x{height} pixels, its mask {mask.shape}")
@@ -155,13 +157,15 @@ class Observations:
     """Where sparse points were seen in the pictures.
 
     point, image (k,) int64: indices into the points and into `names`; place (k, 2): in pixels of the full-size picture,
-    from its top left corner; names: of the pictures, as in `Views.names`.
+    from its top left corner; names: of the pictures, as in `Views.names`; size (pictures, 2): width and height at full
+    size.
     """
 
     point: np.ndarray
     image: np.ndarray
     place: np.ndarray
     names: tuple[str, ...]
+    size: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -195,3 +195,12 @@ def test_bad_arrays(case):
     changes, message = BAD[case]
     with pytest.raises(UserError, match=message):
         _make(**changes)
+
+
+def test_pixels_that_no_light_reaches_are_not_valid():
+    """With k1 = -0.3 nothing lies beyond 2 r / 3 at r^2 = 1 / 0.9 on the plane; other pictures are whole."""
+    scene = _make(lens=["pinhole", "radial-tangential", "pinhole", "pinhole"], lens_parameters=[-0.3], focal=5.0)
+    assert scene.splits["train"].mask(0).all() and scene.splits["train"].mask(2).all()
+    y, x = (np.indices((7, 5)) + 0.5 - np.array([3.5, 2.5])[:, None, None]) / 5
+    np.testing.assert_array_equal(scene.splits["train"].mask(1), np.hypot(x, y) < 2 / 3 / np.sqrt(0.9))
+    assert _make().splits["train"].valid is None

@@ -161,6 +161,24 @@ def test_measured_intrinsics_win_over_the_field_of_view(folder):
     np.testing.assert_array_equal(cameras.center, np.tile([3.5, 2.5], (5, 1)))
 
 
+def test_every_nth_of_all_pictures_instead_of_the_split_files(folder):
+    """Pooled and sorted by path: test/r_0, test/r_1, train/r_0 .. train/r_4, val/r_0."""
+    scene = load_scene(folder, test_every=3)
+    assert scene.kind == "blender" and scene.held_out == "every 3rd by name (--test-every)"
+    assert scene.splits["test"].names == ("r_0", "r_1", "r_4")
+    assert scene.splits["train"].names == ("test_r_1", "train_r_0", "train_r_2", "train_r_3", "val_r_0")
+    np.testing.assert_array_equal(scene.splits["test"].image(1), read_image(folder / "train" / "r_1.png"))
+    np.testing.assert_array_equal(scene.splits["test"].cameras.poses[1], orbit(5, 4.0)[1])
+
+
+def test_a_rendered_world_is_settled_only_if_a_space_is_asked_for(folder):
+    plain, settled = load_scene(folder), load_scene(folder, space="unbounded", splits=("test",))
+    assert plain.space is None and (plain.to_capture == np.eye(4)).all()
+    assert set(settled.splits) == {"test"} and settled.space.kind == "unbounded"
+    back = settled.to_capture @ settled.splits["test"].cameras.poses
+    np.testing.assert_allclose(back[:, :3, 3], plain.splits["test"].cameras.poses[:, :3, 3], atol=1e-9)
+
+
 def _with_another_size(folder: Path, width: int, height: int) -> np.ndarray:
     """Replace image 3 of the training split by one of width x height pixels."""
     image = np.random.default_rng(9).integers(0, 256, (height, width, 4)).astype(np.uint8)
@@ -220,6 +238,13 @@ def test_tiny_nerf_files(tmp_path):
 def test_small_tiny_nerf_files(tmp_path, count, sizes):
     scene = load_scene(_npz(tmp_path / "few.npz", count=count))
     assert {split: len(views) for split, views in scene.splits.items()} == sizes
+
+
+def test_tiny_nerf_files_honour_what_the_user_asks_for(tmp_path):
+    file = _npz(tmp_path / "few.npz", count=5)
+    scene = load_scene(file, test_every=2, downscale=1.5, space="box")
+    assert scene.splits["test"].names == ("000", "002", "004") and scene.space.kind == "box"
+    np.testing.assert_array_equal(scene.splits["train"].cameras.size[0], (5, 4))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -313,6 +338,8 @@ def test_paths_that_are_no_data_set(tmp_path, folder):
 def test_bad_requests(folder):
     with pytest.raises(UserError, match=r"an image of 8x6 pixels cannot be downscaled by 20\."):
         load_scene(folder, downscale=20)
+    with pytest.raises(UserError, match="at least 1, not inf"):
+        load_scene(folder, downscale=math.inf)
     with pytest.raises(UserError, match="at least 1, not 0"):
         load_scene(folder, downscale=0)
     with pytest.raises(UserError, match="no split 'training'"):

@@ -1,8 +1,10 @@
 """What a reader of data sets is, and the checks that all of them share."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from nerf_mini.geometry.space import SpaceKind
 from nerf_mini.scenes.scene import Scene
 
 _ROTATION_TOLERANCE = 1e-3
+_LONGEST_QUOTE = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,39 @@ class Reader:
     read: Callable[[Request], Scene]
 
 
+def quoted(value: object) -> str:
+    """A value of a file for a message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for a message: the first few, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(quoted(name)[1:-1] for name in names[:most]) + more
+
+
+def number(content: Mapping[str, Any], key: str, where: object, default: float | None = None) -> float:
+    """The finite number under a key of a JSON object; without a default the key must be there.
+
+    Raises UserError, whose message begins with `where`.
+    """
+    value = content.get(key, default)
+    if value is None:
+        raise UserError(f"{where}: the key {key!r} is missing.")
+    return finite(value, f"{where}: {key!r}")
+
+
+def finite(value: object, where: str) -> float:
+    """A value of a JSON file as a finite number. Raises UserError, whose message begins with `where`."""
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        pass
+    raise UserError(f"{where} must be a number, not {quoted(value)}.")
+
+
 def checked_pose(matrix: object, where: str) -> np.ndarray:
     """A camera-to-world matrix as float64 (4, 4).
 
@@ -69,7 +105,7 @@ def checked_pose(matrix: object, where: str) -> np.ndarray:
     """
     try:
         pose = np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{where}: the pose is not a 4x4 matrix of numbers.") from error
     if pose.shape != (4, 4):
         raise UserError(f"{where}: the pose must be a 4x4 matrix, but its shape is {pose.shape}.")
@@ -78,8 +114,9 @@ def checked_pose(matrix: object, where: str) -> np.ndarray:
     if np.abs(pose[3] - (0.0, 0.0, 0.0, 1.0)).max() > _ROTATION_TOLERANCE:
         raise UserError(f"{where}: the last row of the pose is {pose[3].tolist()}, not 0 0 0 1. Is it transposed?")
     rotation = pose[:3, :3]
-    if np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
-        lengths = ", ".join(f"{length:.4g}" for length in np.linalg.norm(rotation, axis=0))
+    if np.abs(rotation).max() > 1e6 or np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
+        with np.errstate(over="ignore"):
+            lengths = ", ".join(f"{length:.4g}" for length in np.linalg.norm(rotation, axis=0))
         raise UserError(
             f"{where}: the 3x3 part of the pose is no rotation: its columns must be orthogonal and of length 1 "
             f"(lengths: {lengths}). Remove any scale or shear from the cameras."

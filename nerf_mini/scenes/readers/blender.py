@@ -1,152 +1,98 @@
-"""Blender-style data sets: transforms_{train,val,test}.json beside folders of images (Mildenhall et al. 2020)."""
+"""Blender-style data sets: transforms_{train,val,test}.json beside folders of images (Mildenhall et al. 2020).
+
+They are told from captures, which have files of the same names, in `readers.transforms`.
+"""
+
+from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from nerf_mini.errors import UserError
-from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import read_json
-from nerf_mini.io.images import downscale, read_image
-from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
-from nerf_mini.scenes.scene import BLACK, SPLITS, WHITE, Scene, Views
+from nerf_mini.scenes.readers.base import Request, checked_pose, number
+from nerf_mini.scenes.readers.frames import Frame, found_pictures
+from nerf_mini.scenes.readers.intrinsics import Intrinsics
+from nerf_mini.scenes.readers.pictures import Picture, unique_names
+from nerf_mini.scenes.readers.shots import Shot, background_of, read_views
+from nerf_mini.scenes.readers.splits import every_nth
+from nerf_mini.scenes.scene import Scene
+from nerf_mini.scenes.settling import settled
 
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
-_SUFFIXES = ("", ".png", ".jpg")
+LENS_KEYS = ("k1", "k2", "k3", "k4", "p1", "p2")
 _POSITIVE_KEYS = ("w", "h", "fl_x", "fl_y")
-_DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 
-def _transforms_file(folder: Path, split: str) -> Path:
-    return folder / f"transforms_{split}.json"
-
-
-def _recognise(path: Path) -> bool:
-    return any(_transforms_file(path, split).is_file() for split in SPLITS)
-
-
-def read_blender(request: Request) -> Scene:
+def read_blender(request: Request, frames: Mapping[str, Sequence[Frame]]) -> Scene:
     """Read a Blender-style folder.
 
     Every transforms file has `camera_angle_x`, the horizontal field of view in radians, and `frames`, each with a
     `file_path` (with or without suffix, relative to the folder) and a camera-to-world `transform_matrix`. `near` and
     `far` beside them are optional: 2 and 6 where absent. So are measured intrinsics in pixels, `fl_x`, `fl_y`, `cx` and
-    `cy` for images of `w` x `h`. Frames keep the order of the file.
+    `cy` for images of `w` x `h`. Frames keep the order of the file, and the world is left as it is, unless the user
+    asks for a space.
 
     Raises:
-        UserError: there is no training split, or anything in the files is missing, unreadable or inconsistent.
+        UserError: anything in the files is missing, unreadable or inconsistent.
     """
-    folder = request.path
-    if not _transforms_file(folder, "train").is_file():
-        raise UserError(f"{folder}: there is no transforms_train.json, so there is nothing to train on.")
-    contents = {
-        split: read_json(_transforms_file(folder, split))
-        for split in request.splits
-        if _transforms_file(folder, split).is_file()
-    }
+    held_out = "its own split files"
     near, far = DEFAULT_NEAR, DEFAULT_FAR
-    for split, content in reversed(contents.items()):  # where they differ, the split asked for first decides
-        file = _transforms_file(folder, split)
-        near, far = _number(content, "near", file, near), _number(content, "far", file, far)
-    bounds = request.bounds(near, far)
-    splits = {split: _read_split(request, split, content, bounds) for split, content in contents.items()}
-    background = WHITE if any(views.has_alpha for views in splits.values()) else BLACK
-    return Scene(folder.resolve().name, folder, "blender", splits, background)
+    for split in reversed([split for split in request.splits if split in frames]):
+        first = frames[split][0]  # where files differ, the split asked for first decides
+        near, far = number(first.top, "near", first.file, near), number(first.top, "far", first.file, far)
+    if request.space is None:
+        near, far = request.bounds(near, far)
+    if request.test_every is not None:
+        frames, held_out = _pooled(frames, request.test_every)
+    wanted = dict.fromkeys(request.splits if request.space is None else ("train", *request.splits))
+    shots = {split: _shots(request, frames[split], near, far) for split in wanted if split in frames}
+    # names differ within a split; a picture of another may have the same
+    views = {split: read_views(part, unique_names([shot.name for shot in part])) for split, part in shots.items()}
+    background = background_of([shot for part in shots.values() for shot in part])
+    folder = request.path
+    scene = Scene(folder.resolve().name, folder, "blender", views, background, held_out)
+    if request.space is not None:
+        scene = settled(scene, request.space, request.near, request.far)
+    return replace(scene, splits={split: scene.splits[split] for split in views if split in request.splits})
 
 
-def _number(content: dict[str, Any], key: str, file: Path, default: float | None = None) -> float:
-    """The finite number under a key; without a default the key must be there."""
-    value = content.get(key, default)
-    if value is None:
-        raise UserError(f"{file}: the key {key!r} is missing.")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{file}: {key!r} must be a number, not {value!r}.")
-    return float(value)
+def _pooled(frames: Mapping[str, Sequence[Frame]], every: int) -> tuple[dict[str, Sequence[Frame]], str]:
+    """The frames of all splits, by name, split anew."""
+    pool = {frame.name: frame for part in frames.values() for frame in part}
+    ordered = [pool[name] for name in sorted(pool)]
+    indices, rule = every_nth(len(ordered), every)
+    return {split: [ordered[i] for i in part] for split, part in indices.items()}, rule
 
 
-def _read_split(request: Request, split: str, content: dict[str, Any], bounds: tuple[float, float]) -> Views:
-    """The images and cameras of one transforms file."""
-    file = _transforms_file(request.path, split)
-    frames = content.get("frames")
-    if not isinstance(frames, list) or not frames:
-        raise UserError(f"{file}: the key 'frames' must hold a list of at least one frame.")
-    names = [_frame_value(file, index, frame, "file_path") for index, frame in enumerate(frames)]
-    poses = [
-        checked_pose(_frame_value(file, index, frame, "transform_matrix"), f"{file}: frame {index} ({name})")
-        for index, (frame, name) in enumerate(zip(frames, names, strict=True))
+def _shots(request: Request, frames: Sequence[Frame], near: float, far: float) -> list[Shot]:
+    """The pictures and cameras of a split."""
+    poses = [checked_pose(frame.value("transform_matrix"), frame.where) for frame in frames]
+    pictures = found_pictures(request.path, frames, request.downscale, levels=False)
+    return [
+        Shot(frame.name, frame.where, picture, pose, _intrinsics(frame.top, picture, frame), near, far)
+        for frame, picture, pose in zip(frames, pictures, poses, strict=True)
     ]
-    images, sizes = _read_images(request, file, names)
-    focal, center = _intrinsics(content, sizes, file)
-    cameras = Cameras.make(np.stack(poses), sizes, focal, center, *bounds).scaled(1.0 / request.downscale)
-    return Views.from_images(cameras, images, (Path(name).stem for name in names))
 
 
-def _intrinsics(content: dict[str, Any], sizes: np.ndarray, file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Focal lengths and principal points, in pixels, of images of the given sizes: (V, 2) -> (V, 2), (V, 2).
-
-    Square pixels and no lens distortion, as Blender renders them.
-    """
-    angle = _number(content, "camera_angle_x", file)
+def _intrinsics(content: Mapping[str, Any], picture: Picture, frame: Frame) -> Intrinsics:
+    """Square pixels and no lens distortion, as Blender renders them."""
+    file = frame.file
+    angle = number(content, "camera_angle_x", file)
     if not 0.0 < angle < math.pi:
         raise UserError(f"{file}: camera_angle_x is {angle}; a field of view in radians lies between 0 and pi.")
-    distorted = [key for key in _DISTORTION_KEYS if _number(content, key, file, 0.0) != 0.0]
+    distorted = [key for key in LENS_KEYS if number(content, key, file, 0.0) != 0.0]
     if distorted:
         raise UserError(
-            f"{file}: the lens distorts ({', '.join(distorted)}), which is not supported. "
-            "Undistort the images and set these keys to zero."
+            f"{file}: the lens distorts ({', '.join(distorted)}), but there is no focal length in pixels (fl_x, w, h) "
+            "that this is to be read with. Undistort the images and set these keys to zero, or add the focal length."
         )
     for key in _POSITIVE_KEYS:
-        if _number(content, key, file, 1.0) <= 0.0:
+        if number(content, key, file, 1.0) <= 0.0:
             raise UserError(f"{file}: {key!r} must be positive, not {content[key]}.")
     # Photographs come with measured values, for images of w x h pixels; a renderer needs none of these keys.
-    measured = np.stack([_column(content, key, sizes[:, axis], file) for axis, key in enumerate(("w", "h"))], axis=1)
-    scale = sizes / measured  # (V, 2)
-    focal_x = _column(content, "fl_x", 0.5 * measured[:, 0] / math.tan(0.5 * angle), file)
-    focal = np.stack([focal_x, _column(content, "fl_y", focal_x, file)], axis=1)
-    center = [_column(content, key, 0.5 * measured[:, axis], file) for axis, key in enumerate(("cx", "cy"))]
-    return focal * scale, np.stack(center, axis=1) * scale
-
-
-def _column(content: dict[str, Any], key: str, default: np.ndarray, file: Path) -> np.ndarray:
-    """The number under a key for every view, or the default of each: (V,)."""
-    return np.full(len(default), _number(content, key, file)) if key in content else default
-
-
-def _frame_value(file: Path, index: int, frame: object, key: str) -> Any:
-    """What a frame holds under a key that must be there."""
-    if not isinstance(frame, dict) or key not in frame:
-        raise UserError(f"{file}: frame {index} lacks the key {key!r}.")
-    if key == "file_path" and not isinstance(frame[key], str):
-        raise UserError(f"{file}: frame {index}: 'file_path' must be text, not {frame[key]!r}.")
-    return frame[key]
-
-
-def _read_images(request: Request, file: Path, names: Sequence[str]) -> tuple[deque[np.ndarray], np.ndarray]:
-    """All images of a split, downscaled, (height, width, 3|4) uint8; and (V, 2) widths and heights before that."""
-    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter lock
-        frames = list(pool.map(partial(_read_frame, request, file), range(len(names)), names))
-    return deque(image for image, _ in frames), np.array([size for _, size in frames])
-
-
-def _read_frame(request: Request, file: Path, index: int, name: str) -> tuple[np.ndarray, tuple[int, int]]:
-    """One image, downscaled, and its width and height before that."""
-    candidates = [request.path / (name + suffix) for suffix in _SUFFIXES]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if found is None:
-        raise UserError(
-            f"{file}: frame {index}: there is no image {name!r} in {request.path} (tried it as it is, .png and .jpg)."
-        )
-    try:
-        image = read_image(found)
-        return downscale(image, request.downscale), (image.shape[1], image.shape[0])
-    except UserError as error:
-        raise UserError(f"{file}: frame {index} ({name}): {error}") from error
-
-
-READER = Reader("blender", "a folder with transforms_train.json", _recognise, read_blender)
+    width, height = number(content, "w", file, picture.stored[0]), number(content, "h", file, picture.stored[1])
+    focal = number(content, "fl_x", file, 0.5 * width / math.tan(0.5 * angle))
+    center = number(content, "cx", file, 0.5 * width), number(content, "cy", file, 0.5 * height)
+    return Intrinsics((width, height), (focal, number(content, "fl_y", file, focal)), center)

@@ -1,7 +1,6 @@
 """The single-file data set of the tiny NeRF notebook: an .npz with images, poses and a focal length."""
 
-import zipfile
-import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,9 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import downscale, to_uint8
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
+from nerf_mini.scenes.readers.splits import every_nth
 from nerf_mini.scenes.scene import BLACK, Scene, Views
+from nerf_mini.scenes.settling import settled
 
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
 FILE_NAME = "tiny_nerf_data.npz"
@@ -31,7 +32,8 @@ def read_tiny_nerf(request: Request) -> Scene:
     """Read an .npz file with `images` (N, H, W, 3), float in [0, 1] or uint8, `poses` (N, 4, 4) and `focal` in pixels.
 
     As in the notebook the first 100 images train and image 101 tests; image 100 validates. Of fewer than 102 images
-    the last one tests, the one before validates (given at least three) and the rest train.
+    the last one tests, the one before validates (given at least three) and the rest train. The world is left as it is,
+    unless the user asks for a space.
 
     Raises:
         UserError: the file is damaged, lacks a key, or its arrays do not fit together.
@@ -45,23 +47,28 @@ def read_tiny_nerf(request: Request) -> Scene:
     near, far = request.bounds(DEFAULT_NEAR, DEFAULT_FAR)
     cameras = Cameras.make(poses, (width, height), focal, near=near, far=far).scaled(1.0 / request.downscale)
     splits = {}
-    for split, indices in _split_indices(len(images)).items():
-        if split in request.splits:
-            part = slice(indices.start, indices.stop)
-            small = _downscaled(file, images[part], request.downscale)
-            splits[split] = Views.from_images(cameras[part], small, (f"{index:03d}" for index in indices))
-    return Scene(file.stem, request.path, "tiny_nerf", splits, BLACK)
+    chosen, held_out = _split_indices(len(images)), "the last ones"
+    if request.test_every is not None:
+        chosen, held_out = every_nth(len(images), request.test_every)
+    for split, indices in chosen.items():
+        if split in request.splits or (split == "train" and request.space is not None):
+            small = _downscaled(file, images[indices], request.downscale)
+            splits[split] = Views.from_images(cameras[np.array(indices)], small, (f"{index:03d}" for index in indices))
+    scene = Scene(file.stem, request.path, "tiny_nerf", splits, BLACK, held_out)
+    if request.space is not None:
+        scene = settled(scene, request.space, request.near, request.far)
+    return replace(scene, splits={split: scene.splits[split] for split in splits if split in request.splits})
 
 
-def _split_indices(count: int) -> dict[str, range]:
+def _split_indices(count: int) -> dict[str, list[int]]:
     """Which images belong to which split; empty splits are left out."""
     held_out = min(count - 1, 2)
     trained = min(count - held_out, _TRAINING_VIEWS)
-    indices = {"train": range(trained)}
+    indices = {"train": list(range(trained))}
     if held_out == 2:
-        indices["val"] = range(trained, trained + 1)
+        indices["val"] = [trained]
     if held_out >= 1:
-        indices["test"] = range(trained + held_out - 1, trained + held_out)
+        indices["test"] = [trained + held_out - 1]
     return indices
 
 
@@ -73,8 +80,12 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
             if missing:
                 raise UserError(f"{file}: lacks {', '.join(map(repr, missing))}; it holds {', '.join(archive)}.")
             return {key: archive[key] for key in _KEYS}
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read as an .npz archive ({error}). Is the file complete?") from error
+    except UserError:
+        raise
+    except Exception as error:  # BadZipFile, zlib.error, MemoryError, TokenError and more
+        raise UserError(
+            f"{file}: cannot be read as an .npz archive ({str(error)[:200]}). Is the file complete?"
+        ) from error
 
 
 def _checked_images(file: Path, images: np.ndarray) -> np.ndarray:
@@ -105,7 +116,7 @@ def _checked_focal(file: Path, focal: np.ndarray) -> float:
     return float(focal.item())
 
 
-def _downscaled(file: Path, images: np.ndarray, factor: int) -> np.ndarray:
+def _downscaled(file: Path, images: np.ndarray, factor: float) -> np.ndarray:
     """Every image of (N, H, W, 3) downscaled; an error names the file."""
     try:
         return np.stack([downscale(image, factor) for image in images])
