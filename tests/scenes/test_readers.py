@@ -245,6 +245,8 @@ def test_tiny_nerf_files_honour_what_the_user_asks_for(tmp_path):
     scene = load_scene(file, test_every=2, downscale=1.5, space="box")
     assert scene.splits["test"].names == ("000", "002", "004") and scene.space.kind == "box"
     np.testing.assert_array_equal(scene.splits["train"].cameras.size[0], (5, 4))
+    with pytest.raises(UserError, match=r"few\.npz: an image of 8x6 pixels cannot be downscaled by 20"):
+        load_scene(file, downscale=20)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

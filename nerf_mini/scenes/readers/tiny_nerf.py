@@ -7,7 +7,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.images import downscale, to_uint8
+from nerf_mini.io.images import area_average, downscaled_size, to_uint8
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
 from nerf_mini.scenes.readers.splits import every_nth
 from nerf_mini.scenes.scene import BLACK, Scene, Views
@@ -45,14 +45,16 @@ def read_tiny_nerf(request: Request) -> Scene:
     focal = _checked_focal(file, arrays["focal"])
     height, width = images.shape[1:3]
     near, far = request.bounds(DEFAULT_NEAR, DEFAULT_FAR)
-    cameras = Cameras.make(poses, (width, height), focal, near=near, far=far).scaled(1.0 / request.downscale)
+    size = _downscaled_size(file, (width, height), request.downscale)
+    ratio = np.array(size) / (width, height)
+    cameras = Cameras.make(poses, size, focal * ratio, 0.5 * np.array([width, height]) * ratio, near, far)
     splits = {}
     chosen, held_out = _split_indices(len(images)), "the last ones"
     if request.test_every is not None:
         chosen, held_out = every_nth(len(images), request.test_every)
     for split, indices in chosen.items():
         if split in request.splits or (split == "train" and request.space is not None):
-            small = _downscaled(file, images[indices], request.downscale)
+            small = [area_average(images[index], size) for index in indices]
             splits[split] = Views.from_images(cameras[np.array(indices)], small, (f"{index:03d}" for index in indices))
     scene = Scene(file.stem, request.path, "tiny_nerf", splits, BLACK, held_out)
     if request.space is not None:
@@ -116,10 +118,10 @@ def _checked_focal(file: Path, focal: np.ndarray) -> float:
     return float(focal.item())
 
 
-def _downscaled(file: Path, images: np.ndarray, factor: float) -> np.ndarray:
-    """Every image of (N, H, W, 3) downscaled; an error names the file."""
+def _downscaled_size(file: Path, size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Width and height divided by the factor; an error names the file."""
     try:
-        return np.stack([downscale(image, factor) for image in images])
+        return downscaled_size(size, factor)
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
 
