@@ -158,14 +158,14 @@ class Observations:
 
     point, image (k,) int64: indices into the points and into `names`; place (k, 2): in pixels of the full-size picture,
     from its top left corner; names: of the pictures, as in `Views.names`; size (pictures, 2): width and height at full
-    size.
+    size, where known.
     """
 
     point: np.ndarray
     image: np.ndarray
     place: np.ndarray
     names: tuple[str, ...]
-    size: np.ndarray
+    size: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

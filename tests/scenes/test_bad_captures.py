@@ -226,7 +226,6 @@ JSON_CASES = {
     "ftheta": (lambda c: c.update(ftheta_p0=0.1), "'ftheta_p0' is not supported"),
     "latlong": (lambda c: c.update(latlong=True), "'latlong' is not supported"),
     "two poses": (lambda c: c["frames"][1].update(transform_matrix_start=POSE.tolist()), "'transform_matrix_start'"),
-    "k4": (lambda c: c.update(k4=0.01), "'k4' of a perspective lens"),
     "k1 of text": (lambda c: c.update(k1="0.1"), "'k1' must be a number"),
     "coefficients short": (lambda c: c.update(distortion_params=[1, 2]), "list of 6 numbers"),
     "coefficients odd": (lambda c: c.update(distortion_params=[0, 0, None, 0, 0, 0]), "'distortion_params': k3 must"),

@@ -451,6 +451,16 @@ def test_coefficients_in_a_list(tmp_path):
     np.testing.assert_array_equal(cameras.lens_parameters[0, : len(order)], [wanted.get(name, 0) for name in order])
 
 
+def test_the_fourth_coefficient_is_that_of_nerfstudio(tmp_path):
+    """Of r^8, a lens of its own; never the k4 of OpenCV's denominator."""
+    folder = write_transforms(tmp_path, make_capture(), k4=0.01)
+    if "radial-polynomial" in LENSES:
+        assert set(load_scene(folder).cameras.train.lens.tolist()) == {"radial-polynomial"}
+    else:
+        with pytest.raises(UserError, match="'k4' of a perspective lens is not supported"):
+            load_scene(folder)
+
+
 def test_points_of_a_ply_file_and_of_a_model_beside(tmp_path):
     capture = make_capture()
     applied = np.array([[1.0, 0, 0, 0.5], [0, 0, 1, 0], [0, -1, 0, 2]])

@@ -122,10 +122,12 @@ def proportional(first: tuple[float, float], second: tuple[float, float]) -> boo
 
 
 def pictures_in(folder: Path) -> list[str]:
-    """The picture files in a folder and the folders in it, relative to it, by name."""
+    """The picture files in a folder and the folders in it, relative to it, by name; but for masks and opacities."""
     if not folder.is_dir():
         return []
-    files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    of_others = (".", "dynamic_mask_")
+    named = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = (file for file in named if not file.name.startswith(of_others) and not file.stem.endswith(".alpha"))
     return sorted(file.relative_to(folder).as_posix() for file in files)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError, log_warning
+from nerf_mini.geometry.lenses import LENSES
 from nerf_mini.io.images import read_header
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose, finite, listed, number, quoted
 from nerf_mini.scenes.readers.blender import LENS_KEYS, read_blender
@@ -201,11 +202,13 @@ def _intrinsics(folder: Path, frame: Frame, picture: Picture) -> Intrinsics:
     coefficients = _coefficients(values, where)
     if model == "OPENCV_FISHEYE" or values.get("is_fisheye"):
         return checked_intrinsics(size, (focal_x, focal_y or focal_x), center, where, "fisheye", coefficients)
-    if coefficients["k4"]:  # r^8 in nerfstudio, a denominator in OpenCV, ignored by instant-ngp
+    # k4 is of r^8 in nerfstudio, of a denominator in OpenCV, and ignored by instant-ngp
+    lens = "radial-polynomial" if coefficients["k4"] else "radial-tangential"
+    if lens not in LENSES:
         raise UserError(
-            f"{where}: 'k4' of a perspective lens means different things to different programs; set it to 0."
+            f"{where}: 'k4' of a perspective lens is not supported. Undistort the pictures, and set it to 0."
         )
-    return checked_intrinsics(size, (focal_x, focal_y or focal_x), center, where, "radial-tangential", coefficients)
+    return checked_intrinsics(size, (focal_x, focal_y or focal_x), center, where, lens, coefficients)
 
 
 def _measured_size(folder: Path, frame: Frame, values: Mapping[str, Any], picture: Picture) -> tuple[float, float]:
