@@ -23,8 +23,8 @@ class SceneConfig(Section):
     """What the scene of a capture fills: a cube; a middle and all around it; or what lies before cameras that look the
     same way. auto: what suits its cameras."""
     background: Literal["auto", "white", "black", "random"] = "auto"
-    """Behind transparent pixels: auto is the data set's own (white for Blender scenes); random trains on random
-    colours."""
+    """Behind transparent pixels: auto is the data set's own (white for Blender scenes), and random in captures without
+    bounds, where nothing is transparent; random trains on random colours."""
     near: Annotated[float | None, AtLeast(0.0)] = None
     """Distance at which rays begin, in scene units; None: the data set's."""
     far: Annotated[float | None, Positive()] = None
@@ -152,8 +152,9 @@ class InstantConfig(Section):
 class LossConfig(Section):
     """What is added to the photometric loss."""
 
-    distortion: Annotated[float, AtLeast(0.0)] = 0.0
-    """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022)."""
+    distortion: Annotated[float | None, AtLeast(0.0)] = None
+    """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022); None: 0.01 for
+    captures without bounds, where it clears the air, and 0 for what is in a box."""
     density_noise: Annotated[float, AtLeast(0.0)] = 0.0
     """Standard deviation of the noise on the raw density in training."""
 

@@ -14,6 +14,8 @@ from nerf_mini.geometry.regions import Region
 from nerf_mini.ops import distortion
 from nerf_mini.rendering.volume import Rendering
 
+CAPTURE_DISTORTION = 1e-2  # weight of the distortion loss for scenes without bounds; see docs/tuning.md
+
 
 @dataclass(frozen=True)
 class LossTerms:
@@ -57,5 +59,7 @@ def loss_terms(
     of_coarse: Any = 0.0
     for rendering in coarse:
         of_coarse = of_coarse + photometric(rendering, target)
-    spread: Any = weights.distortion * ray_spread(fine, rays, region) if weights.distortion > 0 else 0.0
+    default = 0.0 if region.bounded else CAPTURE_DISTORTION
+    weight = default if weights.distortion is None else weights.distortion
+    spread: Any = weight * ray_spread(fine, rays, region) if weight > 0 else 0.0
     return LossTerms(photometric(fine, target), of_coarse, spread)

@@ -145,7 +145,9 @@ class Trainer:
     def _background(self, count: int) -> np.ndarray:
         """(count, 3) float32, what to put behind the pixels of a batch."""
         chosen = self.config.scene.background
-        if chosen == "random" or (self.model.random_background and self.views.has_alpha):
+        learns_alpha = self.model.random_background and self.views.has_alpha
+        must_be_opaque = chosen == "auto" and not self.model.region.bounded
+        if chosen == "random" or learns_alpha or must_be_opaque:
             return self.state.rng.random((count, 3), np.float32)
         return np.full((count, 3), self.cameras.background, np.float32)
 

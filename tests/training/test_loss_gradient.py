@@ -196,7 +196,7 @@ def test_the_terms_are_those_of_the_renderings(problem):
     assert found.terms.coarse == pytest.approx(coarse, rel=1e-6)  # pixels are composited in float32
     assert found.terms.fine == pytest.approx(fine, rel=1e-6)
     assert found.terms.total == found.terms.coarse + found.terms.fine + found.terms.distortion
-    assert (found.terms.distortion > 0) == (problem.config.losses.distortion > 0)
+    assert (found.terms.distortion > 0) == bool(problem.config.losses.distortion)
     for emitted, rendering in zip(found.emitted(), passes, strict=True):
         np.testing.assert_allclose(emitted[:, 3], rendering.opacity)
         seen = emitted[:, :3] + (1 - emitted[:, 3:]) * batch.background
