@@ -18,6 +18,7 @@ from nerf_mini.geometry.rays import Rays
 
 _OPENCV_AXES = np.array([1.0, -1.0, -1.0])  # and back: x right, y down, z forward
 _GRID = 17  # places along each side of an image
+_PIXELS_AT_ONCE = 16384  # whose rays stay in cache
 LENS_PARAMETERS = max(len(lens.parameters) for lens in LENSES.values())
 
 
@@ -167,11 +168,35 @@ class Cameras:
         row, column = np.divmod(np.arange(width * height), width)
         return self.rays(view, column, row, dtype)
 
+    def valid_pixels(self, view: int = 0) -> np.ndarray:
+        """The pixels that see something: (height, width) bool. The image of a lens may end before the corners.
+
+        Light reaches all the image if it reaches its border: the rest is looked at only if it does not.
+        """
+        width, height = self.size[view].tolist()
+        valid = np.ones((height, width), bool)
+        if LENSES[str(self.lens[view])].fills_plane:
+            return valid
+        border = valid.copy()
+        border[1:-1, 1:-1] = False
+        if not self._has_ray(view, border).all():
+            for top in range(0, height, rows := max(1, _PIXELS_AT_ONCE // width)):
+                part = valid[top : top + rows]
+                part[:] = self._has_ray(view, part, top).reshape(part.shape)
+        return valid
+
+    def _has_ray(self, view: int, chosen: np.ndarray, top: int = 0) -> np.ndarray:
+        """Whether rays leave through the chosen pixels, (rows, columns) bool, of rows from `top` on: (n,) bool."""
+        row, column = np.nonzero(chosen)
+        directions = self.rays(view, column, row + top, np.float64).directions
+        return np.isfinite(directions[:, 0])
+
     def frustums(self) -> np.ndarray:
         """What each camera sees, by the planes of its four sides: (V, 4), least and largest x / z, least and largest
         y / z in OpenCV's axes.
 
-        Taken from places all over the undistorted image; unbounded where it looks sideways or nowhere.
+        Taken from places all over the undistorted image, and as much wider as it may bulge between them (an eighth of
+        the second differences, doubled); unbounded where a camera looks sideways, backwards or nowhere.
         """
         grid = np.linspace(0.0, 1.0, _GRID)
         places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)  # as shares of width and height
@@ -180,31 +205,44 @@ class Cameras:
         direction = self._through_lens("unproject", plane.reshape(-1, 2), view).reshape(*plane.shape[:2], 3)
         ahead = direction[..., 2:] > 1e-3
         tangent = direction[..., :2] / np.where(ahead, direction[..., 2:], 1.0)
-        seen = np.where(ahead & np.isfinite(tangent), tangent, np.inf)  # (V, places, 2)
-        whole = np.all(np.isfinite(seen), axis=(1, 2), keepdims=True)[:, 0]
-        low, high = np.where(whole, seen.min(axis=1), -np.inf), np.where(whole, seen.max(axis=1), np.inf)
+        whole = np.all(ahead & np.isfinite(tangent), axis=(1, 2))[:, None]
+        seen = np.where(whole[..., None], tangent, 0.0)  # (V, places, 2)
+        squares = seen.reshape(-1, _GRID, _GRID, 2)
+        bulge = 0.25 * np.maximum(*(np.abs(np.diff(squares, 2, axis=axis)).max(axis=(1, 2)) for axis in (1, 2)))
+        low = np.where(whole, seen.min(axis=1) - bulge, -np.inf)
+        high = np.where(whole, seen.max(axis=1) + bulge, np.inf)
         return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], axis=-1)
 
     def project(self, points: Any, view: ArrayLike) -> Any:
         """Image coordinates (x, y) in pixels of scene points, seen by a camera each: (n, 3), (n,) -> (n, 2).
 
-        The inverse of `rays`: a point on the ray of (column, row) lands on (column + 1/2, row + 1/2). Points that are
-        not in front of the camera have no image and give NaN.
+        The inverse of `rays`: a point on the ray of (column, row) lands on (column + 1/2, row + 1/2). What the lens
+        does not see, such as what is behind a pinhole camera, has no image and gives NaN; a fisheye or a panorama sees
+        what is beside and behind it too. Images end nowhere here: coordinates may lie outside of `size`.
         """
         view = np.asarray(view, np.int64)
         pose = self.poses[view]
         offset = points - pose[:, :3, 3]
         right, up, back = (np.sum(offset * pose[:, :3, axis], axis=-1) for axis in range(3))
-        depth = np.where(back < 0.0, -back, np.nan)
-        plane = self._through_lens("project", np.stack([right, -up, depth], axis=-1), view)
+        plane = self._through_lens("project", np.stack([right, -up, -back], axis=-1), view)
         return self.center[view] + self.focal[view] * plane
 
     def _through_lens(self, way: str, values: Any, view: np.ndarray) -> Any:
-        """The map of each ray's own lens. With several lenses each is applied to all, and the right result taken."""
-        result = None
-        for name in dict.fromkeys(self.lens.tolist()):
-            lens = LENSES[name]
-            parameters = np.take(self.lens_parameters, view, axis=0) if lens.parameters else None
-            mapped = getattr(lens, way)(values, parameters)
-            result = mapped if result is None else np.where((self.lens[view] == name)[:, None], mapped, result)
-        return result
+        """The map of each ray's own lens."""
+        names = list(dict.fromkeys(self.lens.tolist()))
+        if len(names) == 1:
+            return getattr(LENSES[names[0]], way)(values, self._parameters_of(view))
+        kind = np.array([names.index(name) for name in self.lens.tolist()])[view]
+        of_each = [np.flatnonzero(kind == index) for index in range(len(names))]
+        mapped = [
+            getattr(LENSES[name], way)(values[chosen], self._parameters_of(view[chosen]))
+            for name, chosen in zip(names, of_each, strict=True)
+        ]
+        return np.concatenate(mapped)[np.argsort(np.concatenate(of_each))]
+
+    def _parameters_of(self, view: np.ndarray) -> Any:
+        """The parameters of rays' lenses: (rays, LENS_PARAMETERS), or (LENS_PARAMETERS,) if the same for all."""
+        known = self.lens_parameters
+        if isinstance(known, np.ndarray) and len(known) and (known == known[0]).all():
+            return known[0]
+        return np.take(known, view, axis=0)

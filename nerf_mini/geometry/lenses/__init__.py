@@ -1,8 +1,23 @@
 """Lenses by name. A new lens is a module with a `LENS`, and one entry here."""
 
-from nerf_mini.geometry.lenses import pinhole, radial_tangential
+from nerf_mini.geometry.lenses import (
+    equirectangular,
+    fisheye,
+    pinhole,
+    radial_polynomial,
+    radial_tangential,
+)
 from nerf_mini.geometry.lenses.base import Lens
 
-LENSES: dict[str, Lens] = {lens.name: lens for lens in (pinhole.LENS, radial_tangential.LENS)}
+LENSES: dict[str, Lens] = {
+    lens.name: lens
+    for lens in (
+        pinhole.LENS,
+        radial_tangential.LENS,
+        radial_polynomial.LENS,
+        fisheye.LENS,
+        equirectangular.LENS,
+    )
+}
 
 __all__ = ["LENSES", "Lens"]

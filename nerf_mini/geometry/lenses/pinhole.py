@@ -17,8 +17,9 @@ def unproject(plane: Any, parameters: Any = None) -> Any:
 
 
 def project(directions: Any, parameters: Any = None) -> Any:
-    """(x, y, z) -> (x / z, y / z): (..., 3) -> (..., 2)."""
-    return directions[..., :2] / directions[..., 2:]
+    """(x, y, z) -> (x / z, y / z), NaN unless z > 0: (..., 3) -> (..., 2)."""
+    depth = directions[..., 2:]
+    return directions[..., :2] / np.where(depth > 0.0, depth, np.nan)
 
 
-LENS = Lens("pinhole", (), unproject, project)
+LENS = Lens("pinhole", (), unproject, project, fills_plane=True)
