@@ -130,6 +130,11 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Bytes, written atomically."""
+    write_atomically(path, lambda file: file.write(data))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Indented JSON, written atomically."""
     text = to_json(value, indent=2) + "\n"
