@@ -103,18 +103,33 @@ class RenderArguments:
 
 @dataclass(frozen=True)
 class SceneArguments:
-    """Make a synthetic data set: ray-traced views of an analytic scene, as a Blender-style folder."""
+    """Make a synthetic data set: ray-traced views of an analytic scene.
+
+    shapes, blobs and lattice are single objects, written as Blender-style folders. capture and facade are like
+    photographs, in a world of their own and without an end: the options from --format on are theirs.
+    """
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Name of the scene; a wrong one lists the known ones."""
     output: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder to make."""
-    size: int = 100
-    """Width and height of the pictures, in pixels."""
-    views: int = 100
-    """Training views. A tenth as many for validation and a fifth as many for testing come with them."""
+    size: int | None = None
+    """Width of the pictures in pixels; height too, of objects. By default 100, of captures 160."""
+    views: int | None = None
+    """Training views of an object, by default 100; a tenth as many for validation and a fifth as many for testing come
+    with them. Of captures, all pictures, by default 40."""
     seed: int = 0
     """Random seed for camera positions."""
+    format: str | None = None
+    """Format of a capture, by default nerfstudio; a wrong one lists the known ones."""
+    lens: Literal["pinhole", "radial-tangential", "fisheye"] | None = None
+    """Lens of a capture, by default radial-tangential, unless the format knows only the pinhole."""
+    exposure: float = 0.0
+    """By how many stops, up or down, the exposure of a capture may jump from picture to picture."""
+    passer_by: bool = False
+    """Somebody walks through the pictures of a capture; masks hide him."""
+    mixed_sizes: bool = False
+    """Pictures of a capture differ in size, and some are upright."""
 
 
 @dataclass(frozen=True)

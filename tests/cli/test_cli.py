@@ -38,6 +38,14 @@ def exit_code(*arguments) -> int:
 # -- from nothing to novel views ---------------------------------------------------------------------------------------
 
 
+def test_a_capture_is_made_in_the_format_that_is_asked_for(tmp_path, capsys):
+    place = tmp_path / "garden"
+    ok("scene", "capture", "--output", place, "--size", 16, "--views", 3, "--format", "colmap", "--passer-by")
+    assert f"made: {place}" in capsys.readouterr().out
+    assert sorted(path.name for path in place.iterdir()) == ["images", "masks", "sparse", "truth"]
+    assert len(list((place / "images").iterdir())) == 3
+
+
 def test_scene_train_eval_render(tmp_path, tiny_options, capsys):
     scene, run, film = tmp_path / "shapes", tmp_path / "run", tmp_path / "orbit.gif"
     ok("scene", "shapes", "--output", scene, "--size", 8, "--views", 5)
@@ -152,7 +160,7 @@ def test_mp4_without_the_extra_names_it_before_any_work(own_run, capsys, monkeyp
         ),
         ("eval", ["--split", "--max-views", "--data"]),
         ("render", ["--path", "orbit", "spiral", "test", "--views", "--scale", "--output", "--maps"]),
-        ("scene", ["--output", "--size", "--views", "--seed"]),
+        ("scene", ["--output", "--size", "--views", "--seed", "--format", "--lens", "--exposure", "--passer-by"]),
     ],
 )
 def test_help_of_a_verb_lists_its_options(verb, flags, capsys):

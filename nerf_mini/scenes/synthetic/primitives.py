@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 Vector = tuple[float, float, float]
+HORIZON = 1e5  # how far the ground reaches
 
 
 class Shape(Protocol):
@@ -81,6 +82,25 @@ class Box:
         rows = np.arange(len(points))
         local[rows, face] = np.sign(place[rows, face])
         return local @ self._axes().T
+
+
+@dataclass(frozen=True)
+class Ground:
+    """All that is below a level, out to the horizon."""
+
+    level: float
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, float]:
+        return np.array([0.0, 0.0, self.level]), np.inf
+
+    def intersect(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = (self.level - origins[:, 2]) / directions[:, 2]
+        return np.where((distance > 0.0) & (distance < HORIZON) & (directions[:, 2] < 0.0), distance, np.inf)
+
+    def normals(self, points: np.ndarray) -> np.ndarray:
+        return np.tile([0.0, 0.0, 1.0], (len(points), 1))
 
 
 @dataclass(frozen=True)

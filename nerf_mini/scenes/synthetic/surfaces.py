@@ -9,7 +9,7 @@ from nerf_mini.scenes.synthetic.primitives import Box, Capsule, Cone, Sphere, Ve
 from nerf_mini.scenes.synthetic.textures import bands, checker, gradient, solid
 from nerf_mini.scenes.synthetic.tracer import Lighting, Surface, SurfaceScene
 
-_DAYLIGHT = Lighting(
+DAYLIGHT = Lighting(
     sun_direction=(0.55, 0.35, 0.85),
     sun=(0.86, 0.80, 0.68),
     sky=(0.36, 0.42, 0.50),
@@ -47,7 +47,7 @@ def shapes() -> SurfaceScene:
             Surface(Sphere((-0.08, -0.76, floor + 0.15), 0.15), solid("#e0559a"), 0.25, 40.0, occluder=0.15),
             Surface(Sphere((0.86, -0.10, floor + 0.13), 0.13), solid("#ece9f4"), 0.3, 60.0, occluder=0.13),
         ),
-        lighting=_DAYLIGHT,
+        lighting=DAYLIGHT,
     )
 
 
@@ -61,7 +61,7 @@ def lattice() -> SurfaceScene:
     rods += [Surface(rod, gold, 0.9, 60.0) for rod in _wires(octahedron, 0.72 * math.sqrt(2.0), 0.04)]
     for tilt in (-1.0, 1.0):
         rods += [Surface(rod, copper, 0.9, 60.0) for rod in _ring(1.18, tilt * math.radians(22.0), 24, 0.035)]
-    return SurfaceScene(tuple(rods), _DAYLIGHT)
+    return SurfaceScene(tuple(rods), DAYLIGHT)
 
 
 def _wires(corners: list[np.ndarray], edge: float, radius: float) -> list[Capsule]:

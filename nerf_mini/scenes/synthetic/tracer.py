@@ -4,7 +4,7 @@ Light is computed in linear units and encoded for display per ray, before rays a
 values then composite as stored values do (nerf_mini.io.images.composite).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -29,6 +29,7 @@ class Surface:
     Attributes:
         occluder: radius of the ball, in the middle of the shape's bounds, that stands for the shape where it hides
             the sky from its neighbours; 0 hides nothing.
+        casts_shadow: whether it keeps the sun from others.
     """
 
     shape: Shape
@@ -36,6 +37,7 @@ class Surface:
     specular: float = 0.0
     shininess: float = 32.0
     occluder: float = 0.0
+    casts_shadow: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ class Lighting:
 
 @dataclass(frozen=True)
 class SurfaceScene:
-    """What there is to see."""
+    """What there is to see: surfaces, and, if there is a sky, the light from each direction where none of them is."""
 
     surfaces: Sequence[Surface]
     lighting: Lighting
+    sky: Texture | None = None  # of unit directions
 
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -74,22 +77,40 @@ def render_surfaces(scene: SurfaceScene, camera: Cameras, supersampling: int = 4
 
     uint8 (H, W, 4), straight alpha, clear where nothing is.
     """
+    return render_with_cover(scene, camera, supersampling)[0]
+
+
+def render_with_cover(
+    scene: SurfaceScene, camera: Cameras, supersampling: int, marked: Collection[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """The view of one camera, as of `render_surfaces`, and how much of each pixel some surfaces cover.
+
+    uint8 (H, W, 4), and (H, W) in [0, 1]: the share of rays that hit one of the surfaces numbered `marked` first.
+    """
     offsets = (np.arange(supersampling) + 0.5) / supersampling - 0.5
     sub_rows, sub_columns = (grid.ravel() for grid in np.meshgrid(offsets, offsets, indexing="ij"))  # (S,)
     suns = _sun_directions(scene.lighting, len(sub_rows))  # (S, 3): each sub-ray sees its own point of the sun
     width, height = camera.size[0].tolist()
-    image = np.empty((height, width, 4))
+    image, cover = np.empty((height, width, 4)), np.zeros((height, width))
     for top, left in product(range(0, height, _TILE), range(0, width, _TILE)):
         tile = image[top : top + _TILE, left : left + _TILE]
         rows, columns = np.indices(tile.shape[:2])[..., None] + np.array([top, left]).reshape(2, 1, 1, 1)
         columns, rows = columns + sub_columns, rows + sub_rows  # (h, w, S)
         rays = camera.rays(0, columns.reshape(-1), rows.reshape(-1), np.float64)
         towards_sun = np.broadcast_to(suns, (*columns.shape, 3)).reshape(-1, 3)
-        color, hit = _trace(scene, rays.origins, rays.directions, towards_sun)
+        color, hit, index = _trace(scene, rays.origins, rays.directions, towards_sun)
         count = hit.reshape(columns.shape).sum(axis=2, keepdims=True)  # (h, w, 1)
         tile[..., :3] = color.reshape(*columns.shape, 3).sum(axis=2) / np.maximum(count, 1)
         tile[..., 3:] = count / len(suns)
-    return to_uint8(image)
+        if marked:
+            covered = np.isin(index, list(marked)).reshape(columns.shape)
+            cover[top : top + _TILE, left : left + _TILE] = covered.mean(axis=2)
+    return to_uint8(image), cover
+
+
+def distance_to_surface(scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """How far rays (N, 3), (N, 3) go until they hit something: (N,), infinite where nothing is."""
+    return _nearest_hit(scene, origins, directions)[0]
 
 
 def _sun_directions(lighting: Lighting, count: int) -> np.ndarray:
@@ -109,17 +130,17 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _trace(
     scene: SurfaceScene, origins: np.ndarray, directions: np.ndarray, towards_sun: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Display-encoded colours (N, 3), zero where nothing is hit, and whether something is: (N,) bool."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Display-encoded colours (N, 3), zero where nothing is; whether something is, the sky included: (N,) bool; and
+    the index of the surface that is hit, -1 for none: (N,)."""
     distance, index = _nearest_hit(scene, origins, directions)
     hit = np.isfinite(distance)
-    color = np.zeros_like(origins)
-    if not hit.any():
-        return color, hit
-    points = origins[hit] + distance[hit, None] * directions[hit]
-    linear = _shade(scene, index[hit], points, directions[hit], towards_sun[hit])
-    color[hit] = np.clip(linear, 0.0, 1.0) ** (1.0 / DISPLAY_GAMMA)
-    return color, hit
+    linear = np.zeros_like(origins) if scene.sky is None else np.array(scene.sky(directions))
+    if hit.any():
+        points = origins[hit] + distance[hit, None] * directions[hit]
+        linear[hit] = _shade(scene, index[hit], points, directions[hit], towards_sun[hit])
+    color = np.clip(linear, 0.0, 1.0) ** (1.0 / DISPLAY_GAMMA)
+    return color, hit | (scene.sky is not None), np.where(hit, index, -1)
 
 
 def _shade(
@@ -155,6 +176,8 @@ def _shadowed(scene: SurfaceScene, points: np.ndarray, towards_sun: np.ndarray) 
     if len(points) == 0:
         return blocked
     for candidate in _candidates(scene, points, towards_sun):
+        if not scene.surfaces[candidate].casts_shadow:
+            continue
         blocked |= np.isfinite(scene.surfaces[candidate].shape.intersect(points, towards_sun))
     return blocked
 
