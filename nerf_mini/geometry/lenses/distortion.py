@@ -24,7 +24,8 @@ from nerf_mini.geometry.lenses.base import Lens
 _NEWTON_STEPS = 12  # at most; three suffice for the lenses of phones, ten in the last hundredth before a fold
 _CONVERGED = 1e-8  # a step as small squares to less than rounding
 _WAY = 16  # steps from the middle outwards
-_STEPS_ON_THE_WAY = 3
+_RADII = np.tan(np.linspace(0.0, np.radians(89.0), 90))
+_BISECTIONS = 40
 _TILE = 4096  # places whose arrays stay in cache
 _P1, _P2 = 2, 3  # where OpenCV has the tangential parameters
 
@@ -185,19 +186,37 @@ def _solve(to_x: np.ndarray, to_y: np.ndarray, c: Coefficients) -> tuple[np.ndar
                 break
         lost = moving | ~_before_the_fold(x, y, c)
         if lost.any():
-            x[lost], y[lost] = _solve_from_the_middle(to_x[lost], to_y[lost], _chosen(c, lost))
+            x[lost], y[lost] = _solve_by_radius(to_x[lost], to_y[lost], _chosen(c, lost))
     return x, y
 
 
-def _solve_from_the_middle(to_x: np.ndarray, to_y: np.ndarray, c: Coefficients) -> tuple[np.ndarray, np.ndarray]:
-    """As `_solve`, following the solution from the middle of the image outwards, for as long as nothing folds."""
-    x, y, unfolded = np.zeros_like(to_x), np.zeros_like(to_y), np.ones(to_x.shape, bool)
-    for share in np.linspace(1.0 / _WAY, 1.0, _WAY):
-        for _ in range(_NEWTON_STEPS if share == 1.0 else _STEPS_ON_THE_WAY):
-            x, y, step_x, step_y = _newton_step(x, y, share * to_x, share * to_y, c)
-        unfolded &= _folds_not(_land(x, y, c))
-    found = unfolded & (np.maximum(np.abs(step_x), np.abs(step_y)) < _CONVERGED) & _before_the_fold(x, y, c)
+def _solve_by_radius(to_x: np.ndarray, to_y: np.ndarray, c: Coefficients) -> tuple[np.ndarray, np.ndarray]:
+    """As `_solve`, for (n,) places where Newton's method needs a better start: from the radius by bisection.
+
+    Without p1 and p2 it is the solution. The radius lies where r d(r) first stops to rise or to be too small.
+    """
+    distance = np.hypot(to_x, to_y)
+    too_near = _rises_to(_RADII[:, None], distance, c)  # (radii, n)
+    after = np.where(too_near.all(axis=0), len(_RADII) - 1, too_near.argmin(axis=0))
+    low, high = _RADII[np.maximum(after - 1, 0)], _RADII[after]
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        short = _rises_to(middle, distance, c)
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    x, y = low * to_x / distance, low * to_y / distance
+    for _ in range(_NEWTON_STEPS):
+        x, y, step_x, step_y = _newton_step(x, y, to_x, to_y, c)
+    found = (np.maximum(np.abs(step_x), np.abs(step_y)) < _CONVERGED) & _before_the_fold(x, y, c)
     return np.where(found, x, np.nan), np.where(found, y, np.nan)
+
+
+def _rises_to(r: np.ndarray, distance: np.ndarray, c: Coefficients) -> np.ndarray:
+    """Whether r d(r) is still below a distance, and rising."""
+    r2 = r * r
+    (top, top_slope), (bottom, bottom_slope) = _series(r2, c.top), _series(r2, c.bottom)
+    d = top / bottom
+    rising = d + 2.0 * r2 * (top_slope - d * bottom_slope) / bottom > 0.0
+    return (r * d < distance) & rising & (bottom > 0.0)
 
 
 def _before_the_fold(x: np.ndarray, y: np.ndarray, c: Coefficients) -> np.ndarray:
