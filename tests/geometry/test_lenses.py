@@ -169,6 +169,20 @@ def test_polynomial_lenses_agree_up_to_r6(seed):
     np.testing.assert_allclose(found[seen], (plain + directions[:, :2] * added[:, None])[seen], atol=1e-14)
 
 
+@given(st.floats(0.05, 2.5), st.floats(0.0, 5.0))
+def test_the_lens_with_a_field_of_view(omega, radius):
+    """r' = atan(2 r tan(omega / 2)) / omega; half the field of view lands at half; nothing does beyond pi / 2."""
+    lens, parameter = LENSES["fov"], np.array([omega])
+    landed = np.arctan(2 * radius * np.tan(omega / 2)) / omega
+    place = lens.project(np.array([0.6 * radius, -0.8 * radius, 1.0]), parameter)
+    np.testing.assert_allclose(place, [0.6 * landed, -0.8 * landed], atol=1e-12)
+    direction = lens.unproject(np.array([0.5, 0.0]), parameter)
+    np.testing.assert_allclose(direction, [np.sin(np.arctan(0.5)), 0.0, np.cos(np.arctan(0.5))], atol=1e-12)
+    assert np.isnan(lens.unproject(np.array([0.0, 1.001 * np.pi / 2 / omega]), parameter)).all()
+    pinhole = lens.project(np.array([radius, 0.0, 1.0]), np.zeros(1))
+    np.testing.assert_allclose(pinhole, [radius, 0.0], rtol=1e-12)
+
+
 @given(st.floats(0.0, 3.1415), st.floats(-3.0, 3.0))
 def test_a_fisheye_without_coefficients_is_equidistant(theta, azimuth):
     direction = np.array([np.sin(theta) * np.cos(azimuth), np.sin(theta) * np.sin(azimuth), np.cos(theta)])
@@ -311,13 +325,14 @@ def test_both_maps_are_differentiable_at_the_axis_and_off_it(name, radius):
 
 @pytest.mark.parametrize("name", [name for name in LENSES if name != "pinhole"])
 def test_at_the_axis_every_lens_is_a_pinhole(name):
-    """To first order: the Jacobians are those of (x, y) -> (x, y, 1) and back."""
+    """To first order: the Jacobians are those of (x, y) -> (x, y, 1) and back, but that fov also magnifies."""
     lens = LENSES[name]
     parameters = parameters_of(name, 2)
+    size = 2 * np.tan(parameters[0] / 2) / parameters[0] if name == "fov" else 1.0
     unproject = jacobian(lambda place: lens.unproject(place, parameters))(np.zeros(2))
-    np.testing.assert_allclose(unproject, [[1, 0], [0, 1], [0, 0]], atol=1e-15)
+    np.testing.assert_allclose(size * unproject, [[1, 0], [0, 1], [0, 0]], atol=1e-15)
     project = jacobian(lambda direction: lens.project(direction, parameters))(np.array([0.0, 0.0, 2.0]))
-    np.testing.assert_allclose(project, [[0.5, 0, 0], [0, 0.5, 0]], atol=1e-15)
+    np.testing.assert_allclose(project / size, [[0.5, 0, 0], [0, 0.5, 0]], atol=1e-15)
 
 
 def test_derivatives_beside_and_behind_a_fisheye():

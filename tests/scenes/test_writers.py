@@ -226,6 +226,7 @@ def test_other_lenses_in_a_colmap_model(tmp_path):
     for index, (lens, parameters, line) in enumerate(
         [
             ("pinhole", (), "1 PINHOLE 60 40 50.0 50.0 30.0 20.0"),
+            ("fov", (0.7,), "1 FOV 60 40 50.0 50.0 30.0 20.0 0.7"),
             ("fisheye", (0.1, 0.2, 0.3, 0.4), "1 OPENCV_FISHEYE 60 40 50.0 50.0 30.0 20.0 0.1 0.2 0.3 0.4"),
             (
                 "radial-tangential",

@@ -3,6 +3,7 @@
 from nerf_mini.geometry.lenses import (
     equirectangular,
     fisheye,
+    fov,
     pinhole,
     radial_polynomial,
     radial_tangential,
@@ -16,6 +17,7 @@ LENSES: dict[str, Lens] = {
         radial_tangential.LENS,
         radial_polynomial.LENS,
         fisheye.LENS,
+        fov.LENS,
         equirectangular.LENS,
     )
 }

@@ -16,8 +16,8 @@ from nerf_mini.io.files import write_bytes
 from nerf_mini.scenes.writers.base import Capture, Writer, coefficients, mask_beside
 
 FOLDER = "sparse/0"
-LENSES = ("pinhole", "radial-tangential", "fisheye", "equirectangular")
-_MODELS = {"PINHOLE": 1, "OPENCV": 4, "OPENCV_FISHEYE": 5, "FULL_OPENCV": 6, "EQUIRECTANGULAR": 17}
+LENSES = ("pinhole", "radial-tangential", "fisheye", "fov", "equirectangular")
+_MODELS = {"PINHOLE": 1, "OPENCV": 4, "OPENCV_FISHEYE": 5, "FULL_OPENCV": 6, "FOV": 7, "EQUIRECTANGULAR": 17}
 _FULL_ONLY = ("k3", "k4", "k5", "k6")
 _OPENCV_AXES = np.array([1.0, -1.0, -1.0])
 _GREY, _UNKNOWN_ERROR = 128, -1.0
@@ -89,6 +89,8 @@ def _camera(cameras: Cameras, view: int, where: object) -> tuple[str, int, int, 
         return "FULL_OPENCV" if full else "OPENCV", width, height, (fx, fy, cx, cy, *kept)
     if name == "fisheye":
         return "OPENCV_FISHEYE", width, height, (fx, fy, cx, cy, *lens.values())
+    if name == "fov":
+        return "FOV", width, height, (fx, fy, cx, cy, *lens.values())
     whole = (width / (2 * math.pi), height / math.pi, width / 2, height / 2)
     if name == "equirectangular" and np.allclose((fx, fy, cx, cy), whole):
         return "EQUIRECTANGULAR", width, height, (float(width), float(height))
