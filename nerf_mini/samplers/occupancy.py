@@ -213,7 +213,10 @@ class OccupancySampler:
         return self._steps(4 if share > 0.5 else 2 if share > 0.25 else 1)
 
     def _steps(self, longer: int) -> Steps:
-        return Steps(longer * self.region.diagonal / self.settings.march_steps, longer * self.region.step_growth)
+        region = self.region
+        return Steps(
+            longer * region.step_factor * region.diagonal / self.settings.march_steps, longer * region.step_growth
+        )
 
     def _budget(self, step: int) -> int:
         return self.settings.samples_per_step // self.schedule.small_batch(step)

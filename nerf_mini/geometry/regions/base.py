@@ -26,12 +26,14 @@ class Region(ABC):
         diagonal: the longest way through the region; of an endless one, through its middle.
         bounded: whether the whole scene lies within, with nothing behind it but a background.
         levels: nested cubes of cells around the innermost one, which count as one more.
+        step_factor: how many times longer marching steps are than --march-steps of them along the diagonal.
         step_growth: marching steps are this share of the distance where that is longer.
         least_views: cameras that must see a cell for something to be in it.
     """
 
     bounded: bool = False
     levels: int = 1
+    step_factor: float = 1.0
     step_growth: float = 0.0
     least_views: int = 1
 
