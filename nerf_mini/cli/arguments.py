@@ -13,6 +13,7 @@ from nerf_mini.config import DEFAULT_PRESETS, PRESETS, Config, MethodName, from_
 from nerf_mini.config.limits import flag
 from nerf_mini.config.settings import setting_names
 from nerf_mini.errors import UserError
+from nerf_mini.geometry.space import SpaceKind
 
 Arguments = TypeVar("Arguments")
 if TYPE_CHECKING:
@@ -130,6 +131,33 @@ class SceneArguments:
     """Somebody walks through the pictures of a capture; masks hide him."""
     mixed_sizes: bool = False
     """Pictures of a capture differ in size, and some are upright."""
+
+
+@dataclass(frozen=True)
+class CheckArguments:
+    """Say what is in a data set, and what is wrong with it before a run is wasted on it.
+
+    Exit code 0: sound; 1: doubtful; 2: cannot be read.
+    """
+
+    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")]
+    """Folder or file of the data set."""
+    quick: bool = False
+    """Only what takes a fraction of a second: poses, lenses, scale, sparse points."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write summary and findings to this file."""
+    picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Draw cameras and sparse points from above and from the side into this file (.png)."""
+    downscale: float = 1.0
+    """Shrink the pictures by this factor first."""
+    near: float | None = None
+    """Nearest distance along rays, in scene units, instead of the data set's own."""
+    far: float | None = None
+    """Farthest distance along rays."""
+    test_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Hold out every N-th picture by name, instead of what the data set says."""
+    space: SpaceKind | None = None
+    """What a capture fills, instead of what suits its cameras."""
 
 
 @dataclass(frozen=True)

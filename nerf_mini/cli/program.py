@@ -12,6 +12,7 @@ from typing import Any
 
 from nerf_mini.cli.arguments import (
     BenchmarkArguments,
+    CheckArguments,
     EvalArguments,
     RenderArguments,
     SceneArguments,
@@ -34,6 +35,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "train": Verb("train a radiance field on a data set", parse_train, "train"),
+    "check": Verb("what is in a data set, and what is wrong with it", partial(parse, CheckArguments, "check"), "check"),
     "eval": Verb("PSNR and SSIM of a run on held-out views", partial(parse, EvalArguments, "eval"), "evaluate"),
     "render": Verb("novel views of a run: PNG, GIF, MP4", partial(parse, RenderArguments, "render"), "render"),
     "scene": Verb("make a synthetic data set", partial(parse, SceneArguments, "scene"), "scene"),
@@ -56,7 +58,10 @@ def help_text() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (by default the process's own); returns the exit code, 2 after a clear error."""
+    """Run a command line (by default the process's own); returns the exit code, 2 after a clear error.
+
+    A verb may return one of its own: `check` does.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(help_text())
@@ -72,14 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILURE
     try:
         parsed = verb.parse(arguments[1:])
-        import_module(f"nerf_mini.cli.verbs.{verb.module}").run(parsed)  # only now: it imports the compiler
+        code = import_module(f"nerf_mini.cli.verbs.{verb.module}").run(parsed)  # only now: it imports the compiler
     except UserError as error:
         print(f"nerf-mini: {error}", file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt:
         print("nerf-mini: interrupted.", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def entry_point() -> int:

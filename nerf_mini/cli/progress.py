@@ -21,9 +21,9 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar over views; the function it gives is called with how many are done, and how many there are."""
-    with tqdm(unit="view", desc=description, disable=not sys.stderr.isatty()) as bar:
+def counting_bar(description: str, unit: str = "view") -> Iterator[Callable[[int, int], None]]:
+    """A bar over views or the like; the function it gives is called with how many are done, and how many there are."""
+    with tqdm(unit=unit, desc=description, disable=not sys.stderr.isatty()) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total

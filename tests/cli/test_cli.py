@@ -277,3 +277,36 @@ def test_with_runs_of_both_methods_the_default_one_is_resumed(own_blobs, tiny_op
     (tmp_path / "runs" / "scene-instant").mkdir()
     assert main(["train", str(own_blobs), "--resume"]) == 2
     assert "scene-instant: is not a run folder" in capsys.readouterr().err
+
+
+# -- check -------------------------------------------------------------------------------------------------------------
+
+
+def test_check_says_what_is_in_a_data_set_and_draws_it(blobs, tmp_path, capsys):
+    report, picture = tmp_path / "report.json", tmp_path / "cameras.png"
+    code = main(["check", str(blobs), "--quick", "--json", str(report), "--picture", str(picture)])
+    printed, found = capsys.readouterr().out, json.loads(report.read_text())
+    assert "10 train, 1 val, 2 test" in printed and "focal length" in printed
+    assert code == (found["verdict"] == "doubtful") and found["summary"]["views"]["train"] == 10
+    assert all(set(finding) == {"code", "severity", "text", "advice"} for finding in found["findings"])
+    drawn = read_image(picture)
+    assert drawn.shape[1] > drawn.shape[0] > 500 and len(np.unique(drawn.reshape(-1, 3), axis=0)) > 20
+
+
+def test_check_finds_a_scale_that_train_warns_of(own_blobs, tmp_path, tiny_options, capsys):
+    file = own_blobs / "transforms_train.json"
+    content = json.loads(file.read_text())
+    for frame in content["frames"]:
+        for row in frame["transform_matrix"][:3]:
+            row[3] *= 50
+    file.write_text(json.dumps(content))
+    assert main(["check", str(own_blobs), "--quick"]) == 1
+    assert "error (scale): " in capsys.readouterr().out
+    ok("train", own_blobs, "--output", tmp_path / "run", *tiny_options, "--max-steps", "1")
+    printed = capsys.readouterr().out
+    assert "error: What the cameras look at is " in printed and "nerf-mini check" in printed
+
+
+def test_check_of_what_cannot_be_read(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "nowhere")]) == 2
+    assert "no such file" in capsys.readouterr().err

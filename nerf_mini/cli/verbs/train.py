@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.session import Session, resume, start
 from nerf_mini.scenes import Scene
+from nerf_mini.scenes.checks import quick_findings
 from nerf_mini.training import memory_needed
 
 
@@ -44,8 +46,18 @@ def _opened(arguments: TrainArguments) -> Session:
     session = start(arguments.data, output, config)
     if session.trainer.scene is not None:
         say(f"training {config.method} ({arguments.preset}) on {_described(session.trainer.scene)}")
+        _warn(arguments.data, session.trainer.scene)
     say(f"run folder: {output}; memory: about {memory_needed(session.trainer) / 1e9:.1f} GB")
     return session
+
+
+def _warn(data: Path, scene: Scene) -> None:
+    """Say what a quick look finds wrong with a data set."""
+    doubts = [finding for finding in quick_findings(scene) if finding.severity != "note"]
+    for finding in doubts:
+        say(f"{finding.severity}: {finding.text} {finding.advice}")
+    if doubts:
+        say("more about it: " + shlex.join(["nerf-mini", "check", str(data)]))
 
 
 def _described(scene: Scene) -> str:

@@ -1,0 +1,208 @@
+"""What a check of a data set is, and what all of them look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.scenes.scene import Scene, Views
+
+Severity = Literal["note", "warning", "error"]
+SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
+
+SAMPLED = 4096  # pixels of a picture that a quick look takes
+FORWARD_SPREAD = 0.03  # spread of optical axes below which a capture looks one way
+_LUMA = np.array([0.2126, 0.7152, 0.0722])
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a data set.
+
+    Attributes:
+        code: a word for programs, such as "axes" or "duplicate-poses".
+        severity: a note is good to know; a warning may spoil a run; with an error it cannot succeed.
+        text: what was found, in a sentence.
+        advice: what to do about it, in a sentence.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    advice: str
+
+
+class Survey:
+    """A scene with what checks share, computed when it is first asked for.
+
+    Views of all splits are numbered one after the other. The notation is: d the optical axes, o the positions, p the
+    point nearest to all axes, D the median distance of the cameras from it.
+    """
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        self.places = [(split, index) for split, views in scene.splits.items() for index in range(len(views))]
+        self.names = [scene.splits[split].names[index] for split, index in self.places]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @cached_property
+    def cameras(self) -> Cameras:
+        """Those of all splits."""
+        parts = [views.cameras for views in self.scene.splits.values()]
+        joined = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Cameras)
+        }
+        return Cameras(**joined)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Views in the order in which they were taken, as far as their names tell, (V,) int64."""
+        alike = len(set(self.names)) < len(self.names)  # in several splits: each is a series of its own
+        keys = [
+            (split if alike else "", natural(name)) for (split, _), name in zip(self.places, self.names, strict=True)
+        ]
+        return np.array(sorted(range(len(self)), key=keys.__getitem__), np.int64)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """o: (V, 3)."""
+        return self.cameras.poses[:, :3, 3]
+
+    @property
+    def axes(self) -> np.ndarray:
+        """d: (V, 3), unit vectors."""
+        return -self.cameras.poses[:, :3, 2]
+
+    @cached_property
+    def _across(self) -> np.ndarray:
+        return np.eye(3) - self.axes[:, :, None] * self.axes[:, None, :]  # (V, 3, 3), projections across the axes
+
+    @cached_property
+    def spread(self) -> float:
+        """The least eigenvalue of mean(1 - d d^T): 0 for parallel axes, 2/3 where they point everywhere alike."""
+        return float(np.linalg.eigvalsh(self._across.mean(axis=0))[0])
+
+    @cached_property
+    def target(self) -> np.ndarray:
+        """p: (3,), the least-squares solution of sum (1 - d d^T) (p - o) = 0."""
+        start = self.positions.mean(axis=0)
+        right = np.einsum("vij,vj->i", self._across, self.positions - start)
+        return start + np.linalg.lstsq(self._across.sum(axis=0), right, rcond=1e-9)[0]
+
+    @cached_property
+    def distance(self) -> float:
+        """D: median |p - o|, never 0."""
+        found = float(np.median(np.linalg.norm(self.target - self.positions, axis=1)))
+        return found if found > 0 else 1.0
+
+    @cached_property
+    def depth(self) -> float:
+        """How far away things are: the median distance of sparse points from the cameras; D where there are none."""
+        points = self.scene.points
+        if points is None or not len(points.positions):
+            return self.distance
+        return float(np.median(np.linalg.norm(points.positions - np.median(self.positions, axis=0), axis=1))) or 1.0
+
+    @cached_property
+    def front(self) -> float:
+        """The share of cameras that have p before them."""
+        return float(np.mean(np.sum((self.target - self.positions) * self.axes, axis=1) > 0))
+
+    @cached_property
+    def miss(self) -> float:
+        """The rms distance of p from the axes, over D."""
+        offset = np.einsum("vij,vj->vi", self._across, self.target - self.positions)
+        return float(np.sqrt(np.mean(np.sum(offset * offset, axis=1)))) / self.distance
+
+    @cached_property
+    def nearest(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each camera the distance to the nearest other one, (V,), and which it is, (V,) int64."""
+        away, which = np.full(len(self), np.inf), np.zeros(len(self), np.int64)
+        for view in range(len(self)):
+            apart = np.linalg.norm(self.positions - self.positions[view], axis=1)
+            apart[view] = np.inf
+            which[view] = apart.argmin()
+            away[view] = apart[which[view]]
+        return away, which
+
+    def views(self, split: str) -> Views:
+        """Those of a split."""
+        return self.scene.splits[split]
+
+    def image(self, view: int) -> np.ndarray:
+        """The picture of a view, (height, width, 3 or 4) uint8."""
+        split, index = self.places[view]
+        return self.scene.splits[split].image(index)
+
+    def mask(self, view: int) -> np.ndarray | None:
+        """Which of its pixels are valid, (height, width) bool; None: all."""
+        split, index = self.places[view]
+        return self.scene.splits[split].mask(index)
+
+    def small(self, view: int, longest: int) -> np.ndarray:
+        """The grey picture of a view, area-averaged to at most `longest` pixels a side: (h, w) float32 in [0, 1]."""
+        image = self._opaque(self.image(view))
+        height, width = image.shape[:2]
+        factor = min(1.0, longest / max(height, width))
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        grey = Image.fromarray(image).convert("L").resize(size, Image.Resampling.BOX)
+        return np.asarray(grey, np.float32) / 255.0
+
+    def _opaque(self, image: np.ndarray) -> np.ndarray:
+        if image.shape[2] == 3:
+            return np.ascontiguousarray(image)
+        alpha = image[..., 3:].astype(np.float32) / 255.0
+        behind = 255.0 * np.asarray(self.scene.background, np.float32) * (1.0 - alpha)
+        return (image[..., :3] * alpha + behind + 0.5).astype(np.uint8)
+
+    @cached_property
+    def sampled(self) -> list[np.ndarray]:
+        """Of each picture some pixels on a regular grid, (at most about SAMPLED, 3 or 4) uint8."""
+        taken = []
+        for view in range(len(self)):
+            image = self.image(view)
+            step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / SAMPLED)))
+            taken.append(image[step // 2 :: step, step // 2 :: step].reshape(-1, image.shape[2]))
+        return taken
+
+    @cached_property
+    def capture_poses(self) -> np.ndarray:
+        """Poses (V, 4, 4) in the coordinates of the data set's files, with OpenGL axes."""
+        poses = self.scene.to_capture @ self.cameras.poses
+        poses[:, :3, :3] /= np.cbrt(np.linalg.det(self.scene.to_capture[:3, :3]))
+        return poses
+
+    def listed(self, views: Iterable[int]) -> str:
+        """Names of views for a sentence, the first few of them."""
+        names = [self.names[view] for view in views]
+        shown = ", ".join(quoted(name) for name in names[:_MOST_NAMED])
+        return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
+
+
+Check = Callable[[Survey], Iterable[Finding]]
+
+
+def exposure(pixels: np.ndarray) -> float:
+    """log2 of the mean linear luma of pixels (n, 3) uint8."""
+    luma = (pixels / 255.0) ** 2.2 @ _LUMA
+    return float(np.log2(max(float(luma.mean()), 1e-4)))
+
+
+def natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A key for sorting by which 2 comes before 10."""
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"([0-9]+)", name) if part)
+
+
+def quoted(name: str, longest: int = 40) -> str:
+    """A name for a message, cut to a readable length."""
+    return name if len(name) <= longest else f"{name[: longest - 3]}..."

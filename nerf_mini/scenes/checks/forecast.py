@@ -1,0 +1,25 @@
+"""The check of a forecast of memory against what the machine has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from nerf_mini.scenes.checks.base import Finding
+
+MOST = 0.8  # of the machine's memory
+
+
+def memory_of_machine() -> int | None:
+    """Bytes of memory; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def memory(needed: int, there: int | None) -> Iterator[Finding]:
+    """What training will need, in bytes, must fit into what is there, unless that is unknown."""
+    if there is not None and needed > MOST * there:
+        text = f"Training needs about {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here."
+        yield Finding("memory", "warning", text, "Shrink the pictures: --downscale 2 takes a quarter of theirs.")
