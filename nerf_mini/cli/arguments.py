@@ -161,6 +161,33 @@ class CheckArguments:
 
 
 @dataclass(frozen=True)
+class CaptureArguments:
+    """Make a data set of photos or a video: find where each picture was taken from.
+
+    Needs the extra `photos`: pip install 'nerf-mini[photos]'. Minutes on a CPU; Ctrl-C and the same command again go on
+    where they were.
+    """
+
+    photos: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PHOTOS")]
+    """Folder of photos, or a video file."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DATA")]
+    """Folder to make: pictures, transforms.json and a COLMAP model."""
+    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
+    """Which pictures are compared. exhaustive: each with each; sequential: with those near it in order of names. auto
+    is sequential for a video and for more than 120 photos."""
+    frames: int = 150
+    """Of a video: how many frames to take, the sharpest of each stretch."""
+    max_size: int = 1600
+    """Pixels of the longer side: larger pictures are shrunk to it."""
+    seed: int = 0
+    """Random seed."""
+    threads: int = 0
+    """Threads, by default all cores; the same poses to the last bit need 1."""
+    restart: bool = False
+    """Forget what an interrupted call found."""
+
+
+@dataclass(frozen=True)
 class BenchmarkArguments:
     """Time training steps, kernels and rendering on this machine, beside its ceilings and, on request, PyTorch."""
 

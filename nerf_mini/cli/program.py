@@ -12,6 +12,7 @@ from typing import Any
 
 from nerf_mini.cli.arguments import (
     BenchmarkArguments,
+    CaptureArguments,
     CheckArguments,
     EvalArguments,
     RenderArguments,
@@ -35,6 +36,9 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "train": Verb("train a radiance field on a data set", parse_train, "train"),
+    "capture": Verb(
+        "photos or a video to a data set with poses", partial(parse, CaptureArguments, "capture"), "capture"
+    ),
     "check": Verb("what is in a data set, and what is wrong with it", partial(parse, CheckArguments, "check"), "check"),
     "eval": Verb("PSNR and SSIM of a run on held-out views", partial(parse, EvalArguments, "eval"), "evaluate"),
     "render": Verb("novel views of a run: PNG, GIF, MP4", partial(parse, RenderArguments, "render"), "render"),

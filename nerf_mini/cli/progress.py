@@ -32,6 +32,43 @@ def counting_bar(description: str, unit: str = "view") -> Iterator[Callable[[int
         yield report
 
 
+class StageBars:
+    """A bar for each stage of a long work, and a line when it is done; where nobody watches, lines alone."""
+
+    def __init__(self, line: Callable[[str], None]):
+        self.line = line
+        self.stage, self.done, self.last = "", 0, time.perf_counter()
+        self.bar: tqdm | None = None
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Show how much of a stage is done."""
+        if stage != self.stage:
+            self._finish()
+            self.stage = stage
+            self.bar = tqdm(desc=stage, total=total, disable=not sys.stderr.isatty(), leave=False)
+        if self.bar is not None:
+            self.bar.total = total
+            self.bar.update(done - self.bar.n)
+        self.done = done
+
+    def _finish(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            now = time.perf_counter()
+            self.line(f"{self.stage}: {self.done} in {now - self.last:.0f} s")
+            self.last = now
+        self.bar = None
+
+    def __enter__(self) -> StageBars:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None:
+            self._finish()
+        elif self.bar is not None:
+            self.bar.close()
+
+
 class TrainingBar:
     """A bar over the steps of a run with loss, PSNR and rays per second."""
 

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from nerf_mini.geometry.aim import Aim
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.scenes.scene import Scene, Views
 
@@ -40,17 +41,17 @@ class Finding:
     advice: str
 
 
-class Survey:
+class Survey(Aim):
     """A scene with what checks share, computed when it is first asked for.
 
-    Views of all splits are numbered one after the other. The notation is: d the optical axes, o the positions, p the
-    point nearest to all axes, D the median distance of the cameras from it.
+    Views of all splits are numbered one after the other.
     """
 
     def __init__(self, scene: Scene):
         self.scene = scene
         self.places = [(split, index) for split, views in scene.splits.items() for index in range(len(views))]
         self.names = [scene.splits[split].names[index] for split, index in self.places]
+        super().__init__(self.cameras.poses)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -73,38 +74,6 @@ class Survey:
         ]
         return np.array(sorted(range(len(self)), key=keys.__getitem__), np.int64)
 
-    @property
-    def positions(self) -> np.ndarray:
-        """o: (V, 3)."""
-        return self.cameras.poses[:, :3, 3]
-
-    @property
-    def axes(self) -> np.ndarray:
-        """d: (V, 3), unit vectors."""
-        return -self.cameras.poses[:, :3, 2]
-
-    @cached_property
-    def _across(self) -> np.ndarray:
-        return np.eye(3) - self.axes[:, :, None] * self.axes[:, None, :]  # (V, 3, 3), projections across the axes
-
-    @cached_property
-    def spread(self) -> float:
-        """The least eigenvalue of mean(1 - d d^T): 0 for parallel axes, 2/3 where they point everywhere alike."""
-        return float(np.linalg.eigvalsh(self._across.mean(axis=0))[0])
-
-    @cached_property
-    def target(self) -> np.ndarray:
-        """p: (3,), the least-squares solution of sum (1 - d d^T) (p - o) = 0."""
-        start = self.positions.mean(axis=0)
-        right = np.einsum("vij,vj->i", self._across, self.positions - start)
-        return start + np.linalg.lstsq(self._across.sum(axis=0), right, rcond=1e-9)[0]
-
-    @cached_property
-    def distance(self) -> float:
-        """D: median |p - o|, never 0."""
-        found = float(np.median(np.linalg.norm(self.target - self.positions, axis=1)))
-        return found if found > 0 else 1.0
-
     @cached_property
     def depth(self) -> float:
         """How far away things are: the median distance of sparse points from the cameras; D where there are none."""
@@ -112,17 +81,6 @@ class Survey:
         if points is None or not len(points.positions):
             return self.distance
         return float(np.median(np.linalg.norm(points.positions - np.median(self.positions, axis=0), axis=1))) or 1.0
-
-    @cached_property
-    def front(self) -> float:
-        """The share of cameras that have p before them."""
-        return float(np.mean(np.sum((self.target - self.positions) * self.axes, axis=1) > 0))
-
-    @cached_property
-    def miss(self) -> float:
-        """The rms distance of p from the axes, over D."""
-        offset = np.einsum("vij,vj->vi", self._across, self.target - self.positions)
-        return float(np.sqrt(np.mean(np.sum(offset * offset, axis=1)))) / self.distance
 
     @cached_property
     def nearest(self) -> tuple[np.ndarray, np.ndarray]:

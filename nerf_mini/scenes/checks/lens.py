@@ -16,7 +16,11 @@ SQUARE, CENTERED = 0.02, 0.1  # |fx / fy - 1|, |2 cx / width - 1|
 EXIF_TOLERANCE = 0.15
 BENT_BEYOND = 0.02  # share of pixels that no light reaches
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm to which "equivalent" focal lengths refer
-FLAT = ("pinhole", "radial-tangential", "radial-polynomial")  # lenses for which the field of view is less than half the world
+FLAT = (
+    "pinhole",
+    "radial-tangential",
+    "radial-polynomial",
+)  # lenses for which the field of view is less than half the world
 _SUFFIXES = ("", ".jpg", ".jpeg", ".JPG", ".JPEG", ".png", ".PNG")
 _FOLDERS = ("", "images", "train", "..", "../images")
 _LOOKED_AT = 8  # pictures whose EXIF is read

@@ -16,7 +16,7 @@ LENS = (-0.18, 0.04, 0.002, -0.001)
 _BALL, _FLOOR, _SKY = 1.0, -0.6, 6.0
 
 
-def capture(seed: int = 0) -> Scene:
+def capture(seed: int = 0, scale: float = 1.0) -> Scene:
     """18 views along an arc of 80 degrees, at three heights, every 6th held out; sparse points with observations."""
     angle = np.linspace(-0.7, 0.7, VIEWS)
     height = 0.6 + 0.35 * (np.arange(VIEWS) % 3)
@@ -25,7 +25,8 @@ def capture(seed: int = 0) -> Scene:
     cameras = Cameras.make(
         poses, (WIDTH, HEIGHT), FOCAL, (31.0, 22.0), near=0.5, far=12.0, lens="radial-tangential", lens_parameters=LENS
     )
-    texture = _texture(np.random.default_rng(seed))
+    cameras = cameras.scaled(scale)
+    texture = _texture(np.random.default_rng(seed), 12.0 * scale)
     pictures = [_picture(cameras, view, texture) for view in range(VIEWS)]
     held = np.arange(VIEWS) % 6 == 3
     splits = {
@@ -41,9 +42,9 @@ def capture(seed: int = 0) -> Scene:
     )
 
 
-def _texture(rng: np.random.Generator):
-    """Points (n, 3) -> colours (n, 3) in [0, 1]: waves of random directions and lengths."""
-    waves = rng.normal(size=(40, 3)) * rng.uniform(2.0, 12.0, size=(40, 1))
+def _texture(rng: np.random.Generator, finest: float):
+    """Points (n, 3) -> colours (n, 3) in [0, 1]: waves of random directions and lengths, the more the finer."""
+    waves = rng.normal(size=(40, 3)) * rng.uniform(2.0, finest, size=(40, 1))
     phase, weight = rng.uniform(0, 2 * np.pi, size=40), rng.normal(size=(40, 3)) * 0.06
 
     def color(points: np.ndarray) -> np.ndarray:
@@ -65,12 +66,12 @@ def _hits(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _picture(cameras: Cameras, view: int, texture) -> np.ndarray:
-    row, column = np.indices((HEIGHT, WIDTH)).reshape(2, -1).astype(float)
+    row, column = np.indices(cameras.size[view][::-1]).reshape(2, -1).astype(float)
     color = np.zeros((len(row), 3))
     for x, y in ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)):
         rays = cameras.rays(view, column + x, row + y, np.float64)
         color += texture(_hits(rays.origins, rays.directions)) / 4
-    return (255 * color.reshape(HEIGHT, WIDTH, 3) + 0.5).astype(np.uint8)
+    return (255 * color.reshape(*cameras.size[view][::-1], 3) + 0.5).astype(np.uint8)
 
 
 def _points(cameras: Cameras, seed: int) -> SparsePoints:
