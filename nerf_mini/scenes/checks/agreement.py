@@ -21,6 +21,7 @@ LEAD = 0.1  # by which a reading must be better to be believed
 LONGER_LEAD, SHORTER_LEAD = 0.03, 0.08  # of focal lengths: a shorter one fits a little better even where it is wrong
 POOR = 0.5  # what unrelated pictures reach, about
 MISFIT, MOST_JUDGED = 0.25, 60
+WELL = 0.7  # score of a neighbour whose brightness is compared
 JUMP = 0.5  # stops between what neighbours show of the same places
 JUDGED_SIZE = 64  # pixels, where single views are judged
 _FEWEST = 4
@@ -220,7 +221,7 @@ def misfits(survey: Survey) -> Iterator[Finding]:
 
 def _brighter(found: dict[int, Match]) -> float:
     """By how many stops a view is brighter than its neighbours: the median, 0 where fewer than two can tell."""
-    stops = [match.stops for match in found.values() if np.isfinite(match.stops)]
+    stops = [match.stops for match in found.values() if np.isfinite(match.stops) and match.score > WELL]
     return float(np.median(stops)) if len(stops) >= 2 else 0.0
 
 

@@ -302,16 +302,21 @@ def test_folders_without_enough_photos(photos, tmp_path):
     refused(photos / "photo1.png", data, "neither a folder of photos nor a video")
 
 
-def test_files_that_cannot_be_read_are_named(photos, tmp_path):
+def test_files_that_cannot_be_read_are_left_out_and_named(photos, tmp_path):
     (photos / "broken.jpg").write_bytes(b"not a picture")
-    made = capture_photos(photos, tmp_path / "data", engine=FakeEngine())
-    assert made.unreadable == ("broken.jpg",) and len(made.model) == COUNT
-
-
-def test_a_photo_that_is_cut_off_leaves_nothing_half_written(photos, tmp_path):
     file = photos / "photo4.png"
     file.write_bytes(file.read_bytes()[:600])
-    refused(photos, tmp_path / "data", "photo4.png: cannot be read", max_size=32)
+    made = capture_photos(photos, tmp_path / "data", engine=FakeEngine())
+    assert made.unreadable == ("broken.jpg", "photo4.png") and len(made.model) == COUNT - 1
+
+
+def test_a_photo_that_vanishes_leaves_nothing_half_written(photos, tmp_path):
+    def found(names):
+        (photos / "photo4.png").unlink()
+        return [true_model(names)]
+
+    with pytest.raises(UserError, match=r"photo4.png: cannot be read"):
+        capture_photos(photos, tmp_path / "data", engine=FakeEngine(found))
     assert not (tmp_path / "data").exists()
 
 
