@@ -13,6 +13,7 @@ from PIL import Image
 
 from nerf_mini.geometry.aim import Aim
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.rays import Rays
 from nerf_mini.scenes.scene import Scene, Views
 
 Severity = Literal["note", "warning", "error"]
@@ -139,6 +140,14 @@ class Survey(Aim):
         poses = self.scene.to_capture @ self.cameras.poses
         poses[:, :3, :3] /= np.cbrt(np.linalg.det(self.scene.to_capture[:3, :3]))
         return poses
+
+    def rays_of_places(self, shares: np.ndarray) -> Rays:
+        """Rays through places of each picture, which are shares of its width and height: (V * shares^2 rays)."""
+        across, down = (side.ravel() for side in np.meshgrid(shares, shares))
+        view = np.repeat(np.arange(len(self)), len(across))
+        width, height = self.cameras.size[view].T
+        column, row = np.tile(across, len(self)) * width - 0.5, np.tile(down, len(self)) * height - 0.5
+        return self.cameras.rays(view, column, row, np.float64)
 
     def listed(self, views: Iterable[int]) -> str:
         """Names of views for a sentence, the first few of them."""

@@ -77,17 +77,11 @@ def sparse_bounds(survey: Survey) -> Iterator[Finding]:
 
 def _hit_share(survey: Survey, center: np.ndarray, half: float) -> float:
     """The share of the rays of 9 places of each picture that meet a cube."""
-    met, rays_in_all = 0, 0
-    for view in range(len(survey)):
-        size = survey.cameras.size[view]
-        column, row = (a.ravel() for a in np.meshgrid(*(side * np.array([1, 3, 5]) / 6 - 0.5 for side in size)))
-        rays = survey.cameras.rays(view, column, row, np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ends = np.stack([(center + side - rays.origins) / rays.directions for side in (-half, half)])
-        enter, leave = ends.min(axis=0).max(axis=1), ends.max(axis=0).min(axis=1)
-        met += int(np.count_nonzero((enter <= leave) & (leave > 0)))
-        rays_in_all += len(column)
-    return met / max(rays_in_all, 1)
+    rays = survey.rays_of_places(np.array([1, 3, 5]) / 6)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.stack([(center + side - rays.origins) / rays.directions for side in (-half, half)])
+    enter, leave = ends.min(axis=0).max(axis=1), ends.max(axis=0).min(axis=1)
+    return float(np.mean((enter <= leave) & (leave > 0)))
 
 
 CHECKS = (bounds, box, sparse_bounds)

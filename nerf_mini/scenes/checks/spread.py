@@ -62,18 +62,22 @@ def overlaps(survey: Survey) -> np.ndarray:
     cameras, positions = survey.cameras, survey.positions
     depth = np.sum((survey.target - positions) * survey.axes, axis=1)
     depth = np.where(depth > 0, depth, survey.distance)
-    shares = np.zeros(len(survey))
-    for view in range(len(survey)):
-        column, row = (a.ravel() for a in np.meshgrid(_GRID * cameras.size[view, 0], _GRID * cameras.size[view, 1]))
-        rays = cameras.rays(view, column - 0.5, row - 0.5, np.float64)
-        along = rays.directions @ survey.axes[view]
-        points = rays.origins + rays.directions * (depth[view] / np.maximum(along, 0.1))[:, None]
-        near = np.argsort(np.linalg.norm(positions - positions[view], axis=1), kind="stable")[1 : NEIGHBOURS + 1]
-        place = cameras.project(np.tile(points, (len(near), 1)), np.repeat(near, len(points)))
-        size = np.repeat(cameras.size[near], len(points), axis=0)
-        with np.errstate(invalid="ignore"):
-            shares[view] = np.mean(np.all((place >= 0) & (place <= size), axis=1))
-    return shares
+    rays = survey.rays_of_places(_GRID)
+    places = len(_GRID) ** 2
+    along = np.sum(rays.directions * survey.axes[rays.view], axis=1)
+    points = rays.origins + rays.directions * (depth[rays.view] / np.maximum(along, 0.1))[:, None]
+    near = np.stack([_nearest(positions, view) for view in range(len(survey))])  # (V, NEIGHBOURS)
+    point = np.repeat(points.reshape(len(survey), 1, places, 3), NEIGHBOURS, axis=1).reshape(-1, 3)
+    other = np.repeat(near.ravel(), places)
+    place = cameras.project(point, other)
+    with np.errstate(invalid="ignore"):
+        seen = np.all((place >= 0) & (place <= cameras.size[other]), axis=1)
+    return seen.reshape(len(survey), -1).mean(axis=1)
+
+
+def _nearest(positions: np.ndarray, view: int) -> np.ndarray:
+    """The nearest cameras, (NEIGHBOURS,)."""
+    return np.argsort(np.linalg.norm(positions - positions[view], axis=1), kind="stable")[1 : NEIGHBOURS + 1]
 
 
 def splits(survey: Survey) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 
 from nerf_mini.geometry.poses import look_at, rigid_motion
 from nerf_mini.geometry.space import Space
+from nerf_mini.outputs.overview import scene_overview
 from nerf_mini.scenes import Scene, Views
 from nerf_mini.scenes.checks import Survey, agreement, findings, memory, pictures, quick_findings, summary
 from nerf_mini.scenes.checks.facts import rows
@@ -361,3 +362,20 @@ def test_tiny_data_sets_raise_nothing(bare, count):
     train = bare.splits["train"]
     views = Views.from_images(train.cameras[:count], [train.image(i) for i in range(count)], train.names[:count])
     findings(replace(bare, splits={"train": views}))
+
+
+@pytest.mark.parametrize("lens", ["fisheye", "equirectangular"])
+def test_lenses_that_see_sideways_are_looked_at_too(bare, lens):
+    """What flat pictures alone can answer is left out, and nothing is raised."""
+
+    def sideways(cameras):
+        focal = cameras.size / (2 * np.pi, np.pi) if lens == "equirectangular" else cameras.focal / 3
+        lenses, straight = np.full(len(cameras), lens), np.zeros_like(cameras.lens_parameters)
+        center = 0.5 * cameras.size
+        return replace(cameras, lens=lenses, focal=focal, center=center, lens_parameters=straight)
+
+    scene = with_cameras(bare, sideways)
+    findings(scene)
+    assert not {"focal", "lens"} & set(doubts(quick_findings(scene)))
+    assert "pixels" in dict(rows(summary(scene)))["size"]
+    assert scene_overview(scene).std() > 0
