@@ -227,37 +227,63 @@ def hash_grid_backward(g, points, features, levels, g_tables):
         _scatter_level(g, points, features, levels, np.int64(level), g_tables)
 
 
-@parallel_kernel
-def hash_grid_points_backward(g, points, tables, features, levels, g_points):
-    """Gradient of the points (samples, 3), from g (samples, levels * features); 0 for those outside [0, 1]."""
-    for tile in prange((points.shape[0] + TILE - 1) // TILE):
-        _points_backward_tile(g, points, tables, features, levels, np.int64(tile) * TILE, g_points)
+@fast_part
+def _corner_slopes(g, place, row, tables, start, features, index, count, slope):
+    """slope[c, i] = g of sample i of a tile, times the features of its corner c: the slope by the corner's weight."""
+    for i in range(count):
+        at = place + i * row
+        if features == 2:
+            g0, g1 = g[at], g[at + 1]
+            for c in range(CORNERS):
+                entry = (start + np.int64(index[c, i])) * 2
+                slope[c, i] = g0 * tables[entry] + g1 * tables[entry + 1]
+        else:
+            g0, g1, g2, g3 = g[at], g[at + 1], g[at + 2], g[at + 3]
+            for c in range(CORNERS):
+                entry = (start + np.int64(index[c, i])) * 4
+                slope[c, i] = (g0 * tables[entry] + g1 * tables[entry + 1]) + (
+                    g2 * tables[entry + 2] + g3 * tables[entry + 3]
+                )
+
+
+@fast_part
+def _add_point_slopes(fraction, slope, resolution, first, g_x):
+    """Add the slopes by the places of a tile's samples to g_x[3, first : first + TILE], from those by the weights."""
+    one, scale = fraction.dtype.type(1), fraction.dtype.type(resolution)
+    for i in range(TILE):
+        x, y, z = fraction[0, i], fraction[1, i], fraction[2, i]
+        # interpolated along x first: at the four edges, and how they differ from end to end
+        e00, d00 = slope[0, i] + x * (slope[1, i] - slope[0, i]), slope[1, i] - slope[0, i]
+        e10, d10 = slope[2, i] + x * (slope[3, i] - slope[2, i]), slope[3, i] - slope[2, i]
+        e01, d01 = slope[4, i] + x * (slope[5, i] - slope[4, i]), slope[5, i] - slope[4, i]
+        e11, d11 = slope[6, i] + x * (slope[7, i] - slope[6, i]), slope[7, i] - slope[6, i]
+        g_x[0, first + i] += scale * ((one - z) * (d00 + y * (d10 - d00)) + z * (d01 + y * (d11 - d01)))
+        g_x[1, first + i] += scale * ((one - z) * (e10 - e00) + z * (e11 - e01))
+        g_x[2, first + i] += scale * ((e01 + y * (e11 - e01)) - (e00 + y * (e10 - e00)))
 
 
 @part
-def _points_backward_tile(g, points, tables, features, levels, first, g_points):
-    count = min(TILE, points.shape[0] - first)
-    x = np.empty((3, TILE), points.dtype)
+def _points_backward_block(g, points, tables, features, levels, first, g_points):
+    samples, row = g.shape
+    count, flat = min(BLOCK, samples - first), g.reshape(samples * row)
+    x, g_x = np.zeros((3, BLOCK), points.dtype), np.zeros((3, BLOCK), points.dtype)
     entry, fraction, index, weight = tile_scratch(points)
+    slope = np.zeros((CORNERS, TILE), points.dtype)
     _transpose_points(points, first, count, x)
-    g_points[first : first + count] = 0
     for level in range(levels.shape[0]):
-        corners(x, np.int64(0), levels[level], entry, fraction, index, weight)
-        slope = points.dtype.type(levels[level, 2])
-        for i in range(count):
-            for c in range(CORNERS):
-                at = (levels[level, 0] + np.int64(index[c, i])) * features
-                total = points.dtype.type(0)
-                for f in range(features):
-                    total += g[first + i, level * features + f] * tables[at + f]
-                for axis in range(3):
-                    others = slope if c >> axis & 1 else -slope
-                    for other in range(3):
-                        if other != axis:
-                            w = fraction[other, i]
-                            others *= w if c >> other & 1 else 1 - w
-                    g_points[first + i, axis] += others * total
+        for tile in range(0, count, TILE):
+            corners(x, tile, levels[level], entry, fraction, index, weight)
+            place, here = (first + tile) * row + level * features, min(TILE, count - tile)
+            _corner_slopes(flat, place, row, tables, levels[level, 0], features, index, here, slope)
+            _add_point_slopes(fraction, slope, levels[level, 2], tile, g_x)
     for i in range(count):
         for axis in range(3):
-            if x[axis, i] < 0 or x[axis, i] > 1:
-                g_points[first + i, axis] = 0
+            inside = 0 <= x[axis, i] <= 1
+            g_points[first + i, axis] = g_x[axis, i] if inside else 0
+
+
+@parallel_kernel
+def hash_grid_points_backward(g, points, tables, features, levels, g_points):
+    """Gradient of the points (samples, 3), from g (samples, levels * features); 0 along axes where they lie outside."""
+    for block in prange((points.shape[0] + BLOCK - 1) // BLOCK):
+        _points_backward_block(g, points, tables, features, levels, np.int64(block) * BLOCK, g_points)
