@@ -17,6 +17,7 @@ from nerf_mini.ops.compositing import composite
 from nerf_mini.ops.contraction import contract, contract_in_place
 from nerf_mini.ops.dense_network import mlp, mlp_bytes, mlp_density, mlp_parameter_shapes
 from nerf_mini.ops.encoding import encode, encoding_width, positional_encoding
+from nerf_mini.ops.gradient_scaling import near_camera_factor, scale_gradient
 from nerf_mini.ops.harmonics import harmonics_width, spherical_harmonics
 from nerf_mini.ops.hash_encoding import GridShape, hash_grid
 from nerf_mini.ops.marching import OccupiedCells, RayArrays, Steps, gather_samples, march
@@ -90,10 +91,12 @@ __all__ = [
     "mlp_bytes",
     "mlp_density",
     "mlp_parameter_shapes",
+    "near_camera_factor",
     "place_front",
     "positional_encoding",
     "positions",
     "sample_histogram",
+    "scale_gradient",
     "spherical_harmonics",
     "sweep",
     "truncated_exp",
