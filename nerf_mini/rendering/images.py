@@ -33,7 +33,7 @@ class RenderedImage:
     opacity: np.ndarray
 
 
-def _render_rays(model: Renderer, parameters: Any, rays: Rays, background: ArrayLike) -> np.ndarray:
+def render_rays(model: Renderer, parameters: Any, rays: Rays, background: ArrayLike) -> np.ndarray:
     """Colour, depth and opacity of rays, in parts: (rays, 5) float32."""
     values, behind = np.empty((len(rays), 5), np.float32), np.asarray(background, np.float32)
     for first in range(0, len(rays), model.rays_at_once):
@@ -54,7 +54,7 @@ def render_image(
     """The whole picture of one of the cameras on a background colour (3,), as the model shows it, without jitter."""
     width, height = cameras.size[view].tolist()
     rays = cameras.image_rays(view)
-    return _as_image(_render_rays(model, parameters, rays, background).reshape(height, width, 5))
+    return _as_image(render_rays(model, parameters, rays, background).reshape(height, width, 5))
 
 
 def render_progressively(
@@ -74,7 +74,7 @@ def render_progressively(
     done, stride = np.zeros(len(rays), bool), coarsest
     while stride >= 1:
         (new,) = np.nonzero((row % stride == 0) & (column % stride == 0) & ~done)
-        values[new] = _render_rays(model, parameters, rays[new], background)
+        values[new] = render_rays(model, parameters, rays[new], background)
         done[new] = True
         corner = row // stride * stride * width + column // stride * stride  # of the square that a pixel lies in
         yield _as_image(values[corner].reshape(height, width, 5))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nerf_mini.rendering.metrics import mse_to_psnr, psnr, ssim
+from nerf_mini.rendering.metrics import color_corrected_psnr, mse_to_psnr, psnr, ssim
 
 
 def _ssim_by_definition(x: np.ndarray, y: np.ndarray) -> float:
@@ -74,3 +74,49 @@ def test_images_that_cannot_be_compared_are_refused(metric):
         metric(np.zeros((4, 4, 3)), np.zeros((4, 5, 3)))
     with pytest.raises(ValueError, match="floats in"):
         metric(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3)))
+
+
+# -- masks -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_mask_is_none():
+    rng = np.random.default_rng(1)
+    x, y = rng.random((30, 24, 3)), rng.random((30, 24, 3))
+    for metric in (psnr, ssim, color_corrected_psnr):
+        assert metric(x, y, np.ones((30, 24), bool)) == pytest.approx(metric(x, y), rel=1e-12)
+
+
+def test_masked_pixels_do_not_count():
+    """Whatever they hold, NaN included."""
+    rng = np.random.default_rng(2)
+    x, y = rng.random((30, 24, 3)), rng.random((30, 24, 3))
+    mask = np.ones((30, 24), bool)
+    mask[3:6, 18:] = False
+    for metric in (psnr, ssim, color_corrected_psnr):
+        found = metric(x, y, mask)
+        assert found != pytest.approx(metric(x, y), rel=1e-6)
+        for value in (0.0, 1.0, np.nan):
+            changed = x.copy()
+            changed[~mask] = value
+            assert metric(changed, y, mask) == found
+
+
+def test_ssim_counts_windows_that_lie_in_the_mask():
+    """A mask that leaves a rectangle leaves the SSIM of that rectangle; one smaller than a window leaves none."""
+    rng = np.random.default_rng(3)
+    x, y = rng.random((30, 24, 3)), rng.random((30, 24, 3))
+    mask = np.zeros((30, 24), bool)
+    mask[4:20, 5:22] = True
+    assert ssim(x, y, mask) == pytest.approx(ssim(x[4:20, 5:22], y[4:20, 5:22]), rel=1e-12)
+    mask[9] = False
+    assert math.isnan(ssim(x, y, mask & (np.arange(24) < 15)))
+    with pytest.raises(ValueError, match="no pixel"):
+        psnr(x, y, np.zeros((30, 24), bool))
+
+
+def test_colours_that_differ_by_a_quadratic_map_are_corrected():
+    rng = np.random.default_rng(4)
+    x = rng.uniform(0.1, 0.9, (20, 20, 3))
+    y = np.stack([0.1 + 0.7 * x[..., 0], 0.2 * x[..., 1] + 0.5 * x[..., 2] ** 2, 0.3 + 0.4 * x[..., 0] * x[..., 1]], -1)
+    assert color_corrected_psnr(x, y) > 100 > 30 > psnr(x, y)
+    assert color_corrected_psnr(x, x) > 100
