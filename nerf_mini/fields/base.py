@@ -39,6 +39,9 @@ class Field(Protocol):
         arguments.
         """
 
+    def coarsened(self, parameters: Any, detail: float) -> Any:
+        """Parameters with which the field shows a part of its detail, from 0 to 1, coarse first; differentiable."""
+
 
 def glorot_layers(shapes: dict[str, tuple[int, int]], rng: np.random.Generator, dtype) -> dict[str, Any]:
     """Dense layers with weights uniform as in Glorot and Bengio (2010) and biases zero."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.fields.base import Density, glorot_layers, with_noise
+from nerf_mini.fields.coarse_to_fine import band_weights, with_weighted_inputs
 from nerf_mini.ops import (
     GridMLPShape,
     GridShape,
@@ -68,6 +69,11 @@ class HashGridField:
         raw = mlp(encoding, harmonics, ray_index, parameters["network"], self.network, self.bfloat16)  # (samples, 4)
         density, color = activate(with_noise(raw, noise), "exp")
         return self._per_scene_unit(density), color
+
+    def coarsened(self, parameters: Any, detail: float) -> Any:
+        """See `Field`: the bands are the levels."""
+        weights = np.repeat(band_weights(self.grid.levels, detail), self.grid.features)
+        return {**parameters, "network": with_weighted_inputs(parameters["network"], "density0", weights)}
 
     def _per_scene_unit(self, density: Any) -> Any:
         return density if self.unit_length == 1 else density * density.dtype.type(1 / self.unit_length)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from nerf_mini.fields.base import Density, glorot_layers, with_noise
+from nerf_mini.fields.coarse_to_fine import band_weights, with_weighted_inputs
 from nerf_mini.ops import (
     DensityActivation,
     MLPShape,
@@ -63,6 +64,16 @@ class MLPField:
         features = self.ray_features(directions)
         raw = mlp(2 * points - 1, features, ray_index, parameters, self.shape, self.bfloat16)  # (samples, 4)
         return activate(with_noise(raw, noise), self.density_activation)
+
+    def coarsened(self, parameters: Any, detail: float) -> Any:
+        """See `Field`: the bands are the octaves of the encoding of points."""
+        shape = self.shape
+        weights = np.repeat(band_weights(shape.position_frequencies, detail), 6)
+        weights = np.concatenate([np.ones(3 * shape.identity), weights])
+        first = ["layer0"] if shape.skip is None else ["layer0", f"layer{shape.skip}"]
+        for name in first:
+            parameters = with_weighted_inputs(parameters, name, weights)
+        return parameters
 
     def ray_features(self, directions: Any) -> Any:
         """The encoded directions, (rays, shape.ray_features)."""
