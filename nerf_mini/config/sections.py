@@ -150,13 +150,58 @@ class InstantConfig(Section):
 
 @dataclass(frozen=True)
 class LossConfig(Section):
-    """What is added to the photometric loss."""
+    """The photometric loss, and what is added to it."""
 
+    photometric: Literal["mse", "huber"] = "mse"
+    """mse: squared differences of colours; huber: from a difference of 0.1 on they grow in proportion only, so that
+    passers-by and what else does not fit weigh less."""
     distortion: Annotated[float | None, AtLeast(0.0)] = None
     """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022); None: 0.01 for
     captures without bounds, where it clears the air, and 0 for what is in a box."""
     density_noise: Annotated[float, AtLeast(0.0)] = 0.0
     """Standard deviation of the noise on the raw density in training."""
+
+
+@dataclass(frozen=True)
+class ExposureConfig(Section):
+    """How bright each training picture is, learnt beside the field."""
+
+    exposure: Literal["off", "per-image"] = "off"
+    """per-image: each training picture has a gain per channel, whose logarithm is 0 on the mean over pictures. New
+    views have the gain 1. For pictures taken with automatic exposure."""
+    exposure_rate: Annotated[float, Positive()] = 5e-3
+    """Learning rate of the logarithms of gains at the first step; it falls as --learning-rate does."""
+    exposure_penalty: Annotated[float, AtLeast(0.0)] = 1e-3
+    """Weight of the mean square of the logarithms of gains in the loss."""
+
+
+@dataclass(frozen=True)
+class RefinementConfig(Section):
+    """Corrections of the training cameras, learnt beside the field."""
+
+    refine: Literal["none", "poses", "poses+focal", "poses+focal+lens"] = "none"
+    """What of the training cameras is learnt: where they stand and look, their focal lengths, their lenses. Cameras
+    that share focal length and lens go on sharing them."""
+    refine_from: Annotated[int, AtLeast(0)] = 100
+    """Steps before cameras are learnt: corrections mean nothing before there is something to see."""
+    coarse_steps: Annotated[int, AtLeast(0)] = 1000
+    """Steps over which fine detail is released while cameras are learnt: coarse detail draws a camera from further."""
+    pose_rate: Annotated[float, Positive()] = 1e-3
+    """Learning rate of poses at the first step, in radians and in shares of the distance of what is seen."""
+    final_pose_rate: Annotated[float, Positive()] = 1e-4
+    """Learning rate of poses at the end, as --final-rate."""
+    lens_rate: Annotated[float, Positive()] = 1e-4
+    """Learning rate of logarithms of focal lengths and of lens parameters at the first step; it falls as --pose-rate
+    does."""
+    position_penalty: Annotated[float, AtLeast(0.0)] = 1e-2
+    """Weight of the mean square of moves of cameras, in shares of the distance of what is seen, in the loss."""
+    rotation_penalty: Annotated[float, AtLeast(0.0)] = 1e-3
+    """Weight of the mean square of turns of cameras, in radians, in the loss."""
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """What is learnt, by the names of `geometry.corrections`."""
+        return () if self.refine == "none" else tuple(self.refine.split("+"))
 
 
 @dataclass(frozen=True)
@@ -208,6 +253,8 @@ class Config(Section):
     model: NerfConfig | InstantConfig = field(default_factory=InstantConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)
     losses: LossConfig = field(default_factory=LossConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
+    refinement: RefinementConfig = field(default_factory=RefinementConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 

@@ -23,10 +23,10 @@ KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What a model's checkpoints hold: the shapes of the field's parameters, in nested dicts, and (shape, dtype) of
-    each array that its sampler keeps."""
+    """What a model's checkpoints hold: the shapes of the parameters, in nested dicts, and (shape, dtype) of each array
+    that its sampler keeps."""
 
-    field: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     sampler: Mapping[str, tuple[tuple[int, ...], np.dtype]]
 
 
@@ -129,12 +129,8 @@ def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) -> TrainingState:
     """The state from arrays by name. Raises ValueError unless they are those that are expected."""
     expected = {f"{SAMPLER}/{name}": form for name, form in shapes.sampler.items()}
-    for name, shape in _named(shapes.field, "field"):
-        expected |= {f"{part}/{name}": (shape, np.dtype(np.float32)) for part in (PARAMETERS, MEAN, VARIANCE)}
-    for name in arrays:  # what else was learnt, such as corrections of cameras
-        part, _, rest = name.partition("/")
-        if part == PARAMETERS and not rest.startswith("field/"):
-            expected |= {f"{p}/{rest}": (arrays[name].shape, arrays[name].dtype) for p in (PARAMETERS, MEAN, VARIANCE)}
+    for part in (PARAMETERS, MEAN, VARIANCE):
+        expected |= {name: (shape, np.dtype(np.float32)) for name, shape in _named(shapes.parameters, part)}
     if expected.keys() != arrays.keys():
         raise ValueError(f"{min(expected.keys() ^ arrays.keys())} is missing or too many")
     for name, (shape, dtype) in expected.items():

@@ -20,6 +20,15 @@ from nerf_mini.errors import UserError
 PARAMETERS, MEAN, VARIANCE, SAMPLER = "parameters", "mean", "variance", "sampler"
 
 
+_SINCE_0_2: dict[str, Any] = {
+    "exposure": {"exposure": "off", "exposure_rate": 5e-3, "exposure_penalty": 1e-3},
+    "refinement": {
+        "refine": "none", "refine_from": 100, "coarse_steps": 1000, "pose_rate": 1e-3, "final_pose_rate": 1e-4,
+        "lens_rate": 1e-4, "position_penalty": 1e-2, "rotation_penalty": 1e-3,
+    },
+}  # sections that 0.1 did not have, as nothing  # fmt: skip
+
+
 def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     """Sections of all methods side by side become one model's; losses get a section.
 
@@ -30,7 +39,9 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     training, sampling, method = config["training"], config.pop("sampling"), config.pop("method")
     network, grid, occupancy = config.pop("network"), config.pop("instant"), config.pop("occupancy")
     rays, sampler = training.pop("rays"), sampling.pop("sampler")
-    config["losses"] = {"distortion": training.pop("distortion"), "density_noise": sampling.pop("density_noise")}
+    spread, noise = training.pop("distortion"), sampling.pop("density_noise")
+    config["losses"] = {"photometric": "mse", "distortion": spread, "density_noise": noise}
+    config |= copy.deepcopy(_SINCE_0_2)
     if method == "nerf":
         model = {"rays": rays, "sampler": sampler, "network": network, "hierarchical": sampling}
     else:

@@ -15,7 +15,7 @@ from nerf_mini.models import Model, make_model
 from nerf_mini.runs.checkpoint import Shapes, checkpoint_files, load_latest, save, step_of
 from nerf_mini.runs.folder import Run, create_run, open_run, same_cameras, write_config
 from nerf_mini.scenes import Scene
-from nerf_mini.training import Trainer
+from nerf_mini.training import Calibration, Trainer
 
 
 class _Blank:
@@ -32,12 +32,12 @@ class _Blank:
         return np.zeros(size, np.float32)
 
 
-def shapes_of(model: Model) -> Shapes:
-    """The shapes of a model's parameters and of what its sampler keeps; draws nothing at random."""
-    parameters = model.init(_Blank())  # type: ignore[arg-type]
-    return Shapes(
-        _shapes(parameters), {name: (array.shape, array.dtype) for name, array in model.sampler.state.items()}
-    )
+def shapes_of(model: Model, calibration: Calibration | None = None) -> Shapes:
+    """The shapes of what is learnt, and of what the sampler keeps; draws nothing at random."""
+    field = _shapes(model.init(_Blank()))  # type: ignore[arg-type]
+    kept = {name: (array.shape, array.dtype) for name, array in model.sampler.state.items()}
+    beside = {} if calibration is None else calibration.shapes
+    return Shapes({"field": field, **beside}, kept)
 
 
 def _shapes(parameters: Any) -> Any:
@@ -52,7 +52,8 @@ def restored_trainer(run: Run, scene: Scene | None = None, warn: Warn = log_warn
     `warn` is called with a sentence for each newer checkpoint that is damaged. Raises UserError if all are.
     """
     model = make_model(run.config, run.cameras)
-    state, problems = load_latest(run.checkpoints, shapes_of(model), model.region.unit_length)
+    shapes = shapes_of(model, Calibration(run.config, run.cameras))
+    state, problems = load_latest(run.checkpoints, shapes, model.region.unit_length)
     for problem in problems:
         warn(f"{problem} Falling back to the checkpoint of step {state.step}.")
     return Trainer(run.config, run.cameras, scene, state)

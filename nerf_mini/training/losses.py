@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nerf_mini.geometry.regions import Region
 from nerf_mini.ops import distortion
 from nerf_mini.rendering.volume import Rendering
 
+HUBER = 0.1  # difference of colours from which on the Huber loss is linear
 CAPTURE_DISTORTION = 1e-2  # weight of the distortion loss for scenes without bounds; see docs/tuning.md
 
 
@@ -22,22 +23,39 @@ class LossTerms:
     """The loss and its terms, each weighted as in the loss.
 
     fine: the photometric loss of the final rendering; coarse: those of the renderings before it; distortion: the spread
-    of the weights along rays.
+    of the weights along rays; penalty: what keeps exposures and cameras near what was given.
     """
 
     fine: Any
     coarse: Any = 0.0
     distortion: Any = 0.0
+    penalty: Any = 0.0
 
     @property
     def total(self) -> Any:
         """The sum."""
-        return self.fine + self.coarse + self.distortion
+        return self.fine + self.coarse + self.distortion + self.penalty
 
 
-def photometric(rendering: Rendering, target: np.ndarray) -> Any:
-    """mean |C - C_target|^2 over rays and channels (Mildenhall et al. 2020, eq. 6); target (rays, 3)."""
-    return np.mean((rendering.color - target) ** 2)
+def photometric(rendering: Rendering, target: np.ndarray, kind: str = "mse") -> Any:
+    """The difference e = C - C_target of colours, mean over rays and channels; target (rays, 3).
+
+    mse: e^2 (Mildenhall et al. 2020, eq. 6). huber, with d = `HUBER`: e^2 up to |e| = d, and d (2 |e| - d) above, where
+    value and slope meet (Huber 1964, twice his function): near 0 both are on one scale.
+    """
+    difference = rendering.color - target
+    if kind == "mse":
+        return np.mean(difference**2)
+    size = np.abs(difference)
+    inner = np.minimum(size, size.dtype.type(HUBER))
+    return np.mean(inner * (2 * size - inner))
+
+
+def exposed(rendering: Rendering, gain: Any, background: np.ndarray) -> Rendering:
+    """The rendering with the light of the scene times a gain (rays, 3), before a background (rays, 3) that keeps its
+    colour: that is not part of the picture, but put behind what is transparent."""
+    light = rendering.color - (1 - rendering.opacity)[:, None] * background
+    return replace(rendering, color=rendering.color + (gain - 1) * light)
 
 
 def ray_spread(rendering: Rendering, rays: Rays, region: Region) -> Any:
@@ -58,8 +76,8 @@ def loss_terms(
     *coarse, fine = renderings
     of_coarse: Any = 0.0
     for rendering in coarse:
-        of_coarse = of_coarse + photometric(rendering, target)
+        of_coarse = of_coarse + photometric(rendering, target, weights.photometric)
     default = 0.0 if region.bounded else CAPTURE_DISTORTION
     weight = default if weights.distortion is None else weights.distortion
     spread: Any = weight * ray_spread(fine, rays, region) if weight > 0 else 0.0
-    return LossTerms(photometric(fine, target), of_coarse, spread)
+    return LossTerms(photometric(fine, target, weights.photometric), of_coarse, spread)

@@ -15,7 +15,7 @@ class TrainingState:
     """The state after `step` steps.
 
     Attributes:
-        parameters: {"field": ..., and "cameras": corrections of cameras, where they are learnt}.
+        parameters: {"field": ..., and what `training.calibration` learns beside it}.
         optimiser: Adam's steps and means.
         rng: the one random generator.
         seconds: training time so far.

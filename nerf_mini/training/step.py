@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,9 +16,10 @@ from nerf_mini.geometry.corrections import corrected
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.io.images import composite
 from nerf_mini.models import Model
+from nerf_mini.models.refinement import coarsened
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.scenes import PixelBatch
-from nerf_mini.training.losses import LossTerms, loss_terms
+from nerf_mini.training.losses import LossTerms, exposed, loss_terms
 
 KEPT_BYTES = 1 << 28  # at most, between a forward and a backward pass
 
@@ -52,6 +54,21 @@ class Batch:
         return cameras.rays(self.pixels.view, self.pixels.column, self.pixels.row, self.background.dtype)
 
 
+@dataclass(frozen=True)
+class Acting:
+    """How parameters act in a step, where some are learnt beside the field.
+
+    Attributes:
+        detail: the share of the field's detail that is shown, see `models.refinement`.
+        penalty: of the parameters, added to the loss.
+        corrections: how parameters "cameras" become corrections of cameras.
+    """
+
+    detail: float = 1.0
+    penalty: Callable[[dict[str, Any]], Any] | None = None
+    corrections: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+
 @dataclass
 class StepResult:
     """What a step found.
@@ -61,12 +78,14 @@ class StepResult:
         gradient: in the form of the parameters.
         renderings: those of each part of the batch, coarse to fine, with the colours (rays, 3) behind them.
         rays: how many were trained on.
+        squared_error: mean (C - C_target)^2 of the final rendering, whatever the loss is.
     """
 
     terms: LossTerms
     gradient: Any
     renderings: list[tuple[tuple[Rendering, ...], np.ndarray]]
     rays: int
+    squared_error: float
 
     def emitted(self) -> list[np.ndarray]:
         """Colour, the background aside, and opacity of the rays of each rendering, coarse to fine: (rays, 4)."""
@@ -81,15 +100,18 @@ def loss_and_gradient(
     batch: Batch,
     weights: LossConfig,
     rng: np.random.Generator | None,
+    acting: Acting = Acting(),
 ) -> StepResult:
     """The loss of a batch, or of its first rays that the sampler can take, and its gradient.
 
-    A batch of which the model would keep more than `KEPT_BYTES` is taken in equal parts, whose gradients are added.
+    Beside "field", parameters may hold "cameras", corrections of the cameras (see `geometry.corrections`), and
+    "exposure" (V, 3), logarithms of the gains of the views' channels. A batch of which the model would keep more than
+    `KEPT_BYTES` is taken in equal parts, whose gradients are added.
     """
     parts = max(1, -(-len(batch) * model.bytes_per_ray() // KEPT_BYTES))
     edges = np.linspace(0, len(batch), parts + 1).astype(int)
     results = [
-        _of_part(model, parameters, cameras, batch[first:last] if parts > 1 else batch, weights, rng)
+        _of_part(model, parameters, cameras, batch[first:last] if parts > 1 else batch, weights, rng, acting)
         for first, last in pairwise(edges)
     ]
     if parts == 1:
@@ -102,7 +124,8 @@ def loss_and_gradient(
 
     gradient = tree.map_leaves(mean, *(result.gradient for result in results))
     terms = tree.map_leaves(mean, *(result.terms for result in results))
-    return StepResult(terms, gradient, [part for result in results for part in result.renderings], rays)
+    error = sum(share * result.squared_error for share, result in zip(shares, results, strict=True))
+    return StepResult(terms, gradient, [part for result in results for part in result.renderings], rays, error)
 
 
 def _of_part(
@@ -112,23 +135,33 @@ def _of_part(
     batch: Batch,
     weights: LossConfig,
     rng: np.random.Generator | None,
+    acting: Acting,
 ) -> StepResult:
     learnt = parameters.get("cameras")
-    plain = batch.rays(corrected(cameras, learnt) if learnt else cameras)  # where to look: no derivative
-    chosen, samples = model.sample(parameters["field"], plain, rng)
+    plain = batch.rays(
+        corrected(cameras, acting.corrections(learnt)) if learnt else cameras
+    )  # where to look: no derivative
+    chosen, samples = model.sample(coarsened(model, parameters["field"], acting.detail), plain, rng)
     first = len(chosen) > 0 and chosen[-1] == len(chosen) - 1  # then a slice will do, and nothing is copied
     taken = slice(len(chosen)) if first else chosen
     plain, batch = plain[taken], batch[taken]
     target = batch.target
 
     def loss(parameters: dict[str, Any]) -> tuple[Any, tuple[LossTerms, tuple[Rendering, ...]]]:
-        rays = batch.rays(corrected(cameras, parameters["cameras"])) if learnt else plain
-        renderings = model.render(parameters["field"], rays, samples, batch.background, rng)
+        rays = batch.rays(corrected(cameras, acting.corrections(parameters["cameras"]))) if learnt else plain
+        field = coarsened(model, parameters["field"], acting.detail)
+        renderings = model.render(field, rays, samples, batch.background, rng)
+        if "exposure" in parameters:
+            gain = np.take(np.exp(parameters["exposure"]), batch.pixels.view, axis=0)  # (rays, 3)
+            renderings = tuple(exposed(rendering, gain, batch.background) for rendering in renderings)
         terms = loss_terms(renderings, rays, model.region, target, weights)
+        if acting.penalty is not None:
+            terms = replace(terms, penalty=acting.penalty(parameters))
         return terms.total, (terms, renderings)
 
     (_, (terms, renderings)), gradient = value_and_grad(loss, has_aux=True)(parameters)
-    return StepResult(tree.map_leaves(float, terms), gradient, [(renderings, batch.background)], len(batch))
+    error = float(terms.fine if weights.photometric == "mse" else np.mean((renderings[-1].color - target) ** 2))
+    return StepResult(tree.map_leaves(float, terms), gradient, [(renderings, batch.background)], len(batch), error)
 
 
 def _emitted(rendering: Rendering, background: np.ndarray) -> np.ndarray:
@@ -137,4 +170,4 @@ def _emitted(rendering: Rendering, background: np.ndarray) -> np.ndarray:
     return np.column_stack([color, rendering.opacity])
 
 
-__all__ = ["KEPT_BYTES", "Batch", "StepResult", "loss_and_gradient"]
+__all__ = ["KEPT_BYTES", "Acting", "Batch", "StepResult", "loss_and_gradient"]

@@ -11,19 +11,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autodiff import tree
 from nerf_mini.config import Config, NerfConfig
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.models import Model, make_model, resolve_precision
+from nerf_mini.models.refinement import coarsened, differentiating_rays
 from nerf_mini.rendering.images import RenderedImage, render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runtime import prepare, warm_up
 from nerf_mini.scenes import BLACK, WHITE, Scene, SceneCameras, Views, draw_pixels
+from nerf_mini.training.calibration import Calibration
 from nerf_mini.training.health import require_finite, require_spread, spread_is_due
 from nerf_mini.training.losses import LossTerms
 from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
 from nerf_mini.training.state import TrainingState
-from nerf_mini.training.step import Batch, loss_and_gradient
+from nerf_mini.training.step import Acting, Batch, StepResult, loss_and_gradient
 
 RECENT = 200  # steps over which the training PSNR is averaged
 
@@ -50,6 +53,7 @@ class Trainer:
         cameras: those of the scene, and what is behind it.
         scene: the data; None where a run was opened to be looked at alone.
         model: what is trained.
+        calibration: what is learnt of pictures and cameras beside the field.
         state: parameters, optimiser, random generator, time.
     """
 
@@ -66,6 +70,7 @@ class Trainer:
         shown = {"white": WHITE, "black": BLACK, "random": WHITE}.get(config.scene.background, cameras.background)
         self.config, self.cameras, self.scene = config, replace(cameras, background=shown), scene
         self.model: Model = make_model(config, cameras)
+        self.calibration = Calibration(config, cameras)
         if state is None:
             state = self._fresh_state()
         else:
@@ -79,7 +84,7 @@ class Trainer:
 
     def _fresh_state(self) -> TrainingState:
         rng = np.random.default_rng(self.config.seed)
-        parameters = {"field": self.model.init(rng)}
+        parameters = {"field": self.model.init(rng), **self.calibration.init()}
         return TrainingState(parameters, adam_init(parameters), rng)
 
     @property
@@ -110,25 +115,60 @@ class Trainer:
         config, state, step = self.config, self.state, self.step_count
         progress = self._planned_share() if progress is None else progress
         crop = config.training.crop_fraction if step < config.training.crop_steps else 1.0
-        self.model.before_step(state.parameters["field"], step, state.rng)
+        self.model.before_step(self.field, step, state.rng)
         pixels = draw_pixels(self.views, self.model.sampler.rays_of_step(), crop, state.rng)
         batch = Batch(pixels, self._background(len(pixels)))
-        cameras = self.views.cameras
-        found = loss_and_gradient(self.model, state.parameters, cameras, batch, config.losses, state.rng)
+        found = self._loss_and_gradient(batch)
         require_finite(found.terms.total, found.gradient, step, config.seed, config.optimiser.learning_rate)
         if spread_is_due(step):
             require_spread(found.emitted(), batch.emitted, step, config.seed, self._advice())
         groups = self.groups
+        self.calibration.confine(found.gradient)
         adam_update(config.optimiser, groups, state.parameters, found.gradient, state.optimiser, progress)
-        self._recent.append(found.terms.fine)
+        self.calibration.constrain(state.parameters)
+        self._recent.append(found.squared_error)
         psnr = mse_to_psnr(float(np.mean(self._recent)))
         rate = groups[-1].schedule.at(progress)
         return StepReport(step + 1, found.terms.total, found.terms, psnr, rate, len(pixels))
 
+    def _loss_and_gradient(self, batch: Batch) -> StepResult:
+        """Of a step; cameras that are not learnt yet are not differentiated."""
+        calibration, parameters, step = self.calibration, self.state.parameters, self.step_count
+        penalty = calibration.penalty if calibration.shapes else None
+        acting = Acting(calibration.detail(step), penalty, calibration.corrections)
+        still = "cameras" in parameters and not calibration.refines(step)
+        learnt = {name: part for name, part in parameters.items() if not (still and name == "cameras")}
+        losses, rng = self.config.losses, self.state.rng
+        found = loss_and_gradient(self.model, learnt, calibration.given, batch, losses, rng, acting)
+        if still:  # in the order of the parameters
+            nothing = tree.map_leaves(np.zeros_like, parameters["cameras"])
+            found.gradient = {name: found.gradient.get(name, nothing) for name in parameters}
+        return found
+
+    @property
+    def field(self) -> Any:
+        """The field's parameters as they act now: while cameras are learnt, some of the detail may be held back."""
+        return coarsened(self.model, self.state.parameters["field"], self.calibration.detail(self.step_count))
+
+    @property
+    def training_cameras(self) -> Cameras:
+        """The training cameras with what was learnt of them."""
+        return self.calibration.cameras(self.state.parameters)
+
+    def cameras_of(self, views: Views) -> Cameras:
+        """The cameras to render views with: those of the training views as refined, others as given.
+
+        They stand in one world, because corrections never move all cameras alike. To align the training cameras with
+        the given ones afterwards would add what is wrong with the given ones.
+        """
+        own = None if self.scene is None else self.scene.splits.get("train")
+        return self.training_cameras if views is own else views.cameras
+
     def warm_up(self) -> None:
         """Have the kernels of a step compiled, on two cores, or loaded. The first step does it where this has not."""
         if not self._warm:
-            warm_up(self.model.operators)
+            refines = self.calibration.refinement.corrections
+            warm_up(differentiating_rays(self.model.operators) if refines else self.model.operators)
             self._warm = True
 
     @property
@@ -136,7 +176,7 @@ class Trainer:
         """The parameter groups of the optimiser, the general one last."""
         schedule = Schedule(self.config.optimiser.learning_rate, self.config.optimiser.final_rate)
         sparse = [ParameterGroup(("field", name), schedule, sparse=True) for name in self.model.sparse]
-        return [*sparse, ParameterGroup((), schedule)]
+        return [*sparse, *self.calibration.groups, ParameterGroup((), schedule)]
 
     def _planned_share(self) -> float:
         steps = self.config.optimiser.decay_steps or self.config.training.max_steps
@@ -159,7 +199,7 @@ class Trainer:
     def render(self, cameras: Cameras, view: int = 0, background: ArrayLike | None = None) -> RenderedImage:
         """The picture of one of the cameras, on the background of the scene or on another colour (3,) in [0, 1]."""
         behind = self.cameras.background if background is None else background
-        return render_image(self.model, self.state.parameters["field"], cameras, behind, view)
+        return render_image(self.model, self.field, cameras, behind, view)
 
     def query(self, points: ArrayLike, directions: ArrayLike = (0.0, 0.0, -1.0)) -> tuple[np.ndarray, np.ndarray]:
         """Density per scene unit (n,) and colour (n, 3) in [0, 1] at points (n, 3) of the scene.
@@ -168,7 +208,7 @@ class Trainer:
         """
         points = np.atleast_2d(np.asarray(points, np.float32))
         seen_along = np.broadcast_to(np.asarray(directions, np.float32), points.shape)
-        return self.model.query(self.state.parameters["field"], points, seen_along)
+        return self.model.query(self.field, points, seen_along)
 
     def train(
         self,

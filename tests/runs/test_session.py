@@ -26,7 +26,7 @@ from nerf_mini.runs.folder import open_run, truncate_metrics
 from nerf_mini.runs.restoring import load_trainer, save_trainer, shapes_of
 from nerf_mini.runs.session import resume, start
 from nerf_mini.scenes import load_scene, scene_from_arrays
-from nerf_mini.training import Trainer
+from nerf_mini.training import Calibration, Trainer
 
 
 def arrays(path):
@@ -312,20 +312,40 @@ def test_a_damaged_checkpoint_is_told_to_the_log_by_default(own_run, caplog):
 def test_learnt_cameras_are_kept_in_checkpoints(tmp_path, blobs, tiny_config):
     """What stands beside the field among the parameters comes back, and the field's shapes are still checked."""
     scene = load_scene(blobs)
-    trainer = Trainer(tiny_config(), scene.cameras, scene)
+    config = tiny_config(refine="poses", exposure="per-image")
+    trainer = Trainer(config, scene.cameras, scene)
     state = trainer.state
-    for part in (state.parameters, state.optimiser.mean, state.optimiser.variance):
-        part["cameras"] = {"poses": np.arange(60, dtype=np.float32).reshape(10, 6)}
+    state.parameters["cameras"]["poses"] += np.arange(60, dtype=np.float32).reshape(10, 6)
     save(tmp_path, state)
     from nerf_mini.runs.checkpoint import load
 
-    shapes = shapes_of(make_model(trainer.config, trainer.cameras))
+    model = make_model(config, trainer.cameras)
+    shapes = shapes_of(model, trainer.calibration)
     found = load(checkpoint_files(tmp_path)[0], shapes)
     for one, other in zip(tree.flatten(found.parameters)[0], tree.flatten(state.parameters)[0], strict=True):
         np.testing.assert_array_equal(one, other)
-    wider = shapes_of(make_model(tiny_config(width=17), trainer.cameras))
-    with pytest.raises(UserError, match="or of another model"):
-        load(checkpoint_files(tmp_path)[0], wider)
+    wider = shapes_of(make_model(tiny_config(width=17), trainer.cameras), trainer.calibration)
+    for other in (wider, shapes_of(model), shapes_of(model, Calibration(tiny_config(refine="poses"), scene.cameras))):
+        with pytest.raises(UserError, match="or of another model"):
+            load(checkpoint_files(tmp_path)[0], other)
+
+
+def test_a_run_that_learns_cameras_and_exposures_is_resumed_to_the_bit(tmp_path, blobs, tiny_config):
+    """With detail still held back, and cameras not learnt yet, where it stops."""
+    options = {"refine": "poses+focal+lens", "refine_from": 9, "coarse_steps": 14, "exposure": "per-image"}
+    config = tiny_config(max_steps=20, checkpoint_every=8, **options)
+    whole = start(blobs, tmp_path / "whole", config)
+    whole.train()
+    start(blobs, tmp_path / "half", with_settings(config, max_steps=8)).train()
+    half = resume(tmp_path / "half", config)
+    half.train()
+    states = [session.trainer.state for session in (whole, half)]
+    for one, other in zip(*(tree.flatten([s.parameters, s.optimiser.mean])[0] for s in states), strict=True):
+        np.testing.assert_array_equal(one, other)
+    refined = load_trainer(tmp_path / "whole").training_cameras
+    np.testing.assert_array_equal(refined.poses, half.trainer.training_cameras.poses)
+    assert np.abs(refined.poses - half.trainer.cameras.train.poses).max() > 1e-4
+    assert np.ptp(np.log(refined.focal[:, 0] / half.trainer.cameras.train.focal[:, 0])) < 1e-9  # one camera took all
 
 
 # -- what a run leaves, and going on with it ---------------------------------------------------------------------------

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from autodiff import check_grads
+from autodiff import check_grads, grad
 from nerf_mini.config import LossConfig
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Box
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.samplers import Samples, pack
-from nerf_mini.training.losses import LossTerms, loss_terms, photometric, ray_spread
+from nerf_mini.training.losses import HUBER, LossTerms, loss_terms, photometric, ray_spread
 
 BOX = Box((0.0, 0.0, 0.0), 1.0)
 
@@ -140,3 +140,31 @@ def test_one_rendering_has_no_coarse_term_and_no_weight_no_distortion():
         [Rendering(np.ones((2, 3)), None, None)], make_rays([2.0], [6.0]), BOX, np.zeros((2, 3)), LossConfig()
     )
     assert terms == LossTerms(1.0) and terms.coarse == terms.distortion == 0 and terms.total == 1
+
+
+# -- Huber -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_huber_loss_is_the_mse_up_to_its_threshold_and_linear_beyond(rng):
+    target = rng.random((50, 3))
+
+    def loss(difference, kind):
+        return photometric(Rendering(target + difference, None, None), target, kind)
+
+    small = rng.uniform(-HUBER, HUBER, (50, 3))
+    assert loss(small, "huber") == pytest.approx(loss(small, "mse"), rel=1e-12)
+    large = rng.uniform(HUBER, 5, (50, 3)) * rng.choice([-1, 1], (50, 3))
+    assert loss(large, "huber") == pytest.approx(np.mean(HUBER * (2 * np.abs(large) - HUBER)), rel=1e-12)
+    assert loss(large, "huber") < loss(large, "mse")
+    mixed = np.concatenate([small, large])
+    target = np.concatenate([target, target])
+    check_grads(lambda color: photometric(Rendering(color, None, None), target, "huber"), (target + mixed,))
+    single = photometric(Rendering((target + mixed).astype(np.float32), None, None), target.astype(np.float32), "huber")
+    assert single.dtype == np.float32
+
+
+def test_the_slope_of_the_huber_loss_is_bounded():
+    target = np.zeros((1, 3))
+    slope = grad(lambda color: photometric(Rendering(color, None, None), target, "huber"))
+    for size in (0.05, 0.1, 0.3, 1e6):
+        np.testing.assert_allclose(slope(np.full((1, 3), size)), 2 * min(size, HUBER) / 3, rtol=1e-9)
