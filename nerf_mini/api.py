@@ -10,6 +10,7 @@ from nerf_mini.config import Config, from_preset, to_dict
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit_like, spiral_like
 from nerf_mini.runs.evaluation import Evaluation, evaluate_views, spread_indices
+from nerf_mini.runs.records import Fit
 from nerf_mini.runs.session import load_trainer, save_trainer
 from nerf_mini.scenes import Scene, SceneCameras
 from nerf_mini.training import trainer as core
@@ -43,13 +44,16 @@ class Trainer(core.Trainer):
         """The configuration as nested plain values."""
         return to_dict(self.config)
 
-    def evaluate(self, split: str = "test", max_views: int | None = None, report: Callable | None = None) -> Evaluation:
+    def evaluate(
+        self, split: str = "test", max_views: int | None = None, report: Callable | None = None, fit: Fit = "none"
+    ) -> Evaluation:
         """PSNR and SSIM on the views of a split, or on at most `max_views` of them, evenly spread.
 
-        Raises UserError for a split that the scene does not have.
+        With `fit` "exposure" or "poses", that of each view is fitted on the left half of its picture, and the right
+        half is scored. Raises UserError for a split that the scene does not have.
         """
         views = self.views_of(split)
-        return evaluate_views(self, views, spread_indices(len(views), max_views), report)
+        return evaluate_views(self, views, spread_indices(len(views), max_views), report, fit)
 
     def save(self, folder: Path | str) -> Path:
         """Write a run folder, or a new checkpoint into the one that `save` or `open_run` made of this trainer.

@@ -78,6 +78,8 @@ class EvalArguments:
     """Which views."""
     max_views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """At most this many views, evenly spread; by default all."""
+    fit_test: Literal["none", "exposure", "poses"] = "none"
+    """Fit each view's exposure or its pose on the left half of its picture, and score the right half."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Where the data set is, if it has moved."""
 
@@ -88,10 +90,11 @@ class RenderArguments:
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
-    path: Literal["orbit", "spiral", "test"] = "orbit"
-    """orbit and spiral circle what the training cameras look at; test repeats the test cameras."""
+    path: Literal["orbit", "spiral", "test", "train"] = "orbit"
+    """orbit and spiral circle what the training cameras look at; test and train repeat the cameras of those views, as
+    they were refined where they were."""
     views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """How many views; by default 40, or all test cameras."""
+    """How many views; by default 40, or all test or training cameras."""
     scale: float = 1.0
     """Factor on width and height."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None

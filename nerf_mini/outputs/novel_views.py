@@ -20,7 +20,7 @@ from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.training import Trainer
 
-PATHS = ("orbit", "spiral", "test")
+PATHS = ("orbit", "spiral", "test", "train")
 VIDEO_SUFFIXES = (".gif", ".mp4")
 FRAMES_PER_SECOND = 15
 
@@ -38,8 +38,9 @@ class RenderRequest:
     """What to render of a run.
 
     Attributes:
-        path: one of `PATHS`: orbit and spiral circle what the training cameras look at; test repeats the test cameras.
-        views: how many; None: 40, or all test cameras.
+        path: one of `PATHS`: orbit and spiral circle what the training cameras look at; test and train repeat the
+            cameras of these views, as refined where they were.
+        views: how many; None: 40, or all test or training cameras.
         scale: factor on width and height.
         output: a folder for PNG files, or a .gif or .mp4 file; None: RUN/renders/<path>.
         maps: write depth and opacity too.
@@ -64,10 +65,10 @@ def path_cameras(run: Run, path: str, views: int | None = None, scale: float = 1
     if not 0 < scale <= 16:
         raise UserError(f"--scale {scale}: must be positive and at most 16.")
     train = run.cameras.train
-    if path == "test":
-        if "test" not in run.cameras.splits:
-            raise UserError(f"{run.path}: its data set has no test views; use --path orbit or spiral.")
-        cameras = run.cameras.splits["test"][:views]
+    if path in run.cameras.splits:
+        cameras = run.cameras.splits[path][:views]
+    elif path == "test":
+        raise UserError(f"{run.path}: its data set has no test views; use --path orbit or spiral.")
     else:
         along = {"orbit": orbit_like, "spiral": spiral_like}[path]
         cameras = train.at(along(train.poses, 40 if views is None else views))
@@ -92,6 +93,8 @@ def render_views(
     video = _is_video(output, request.progressive)
     cameras = path_cameras(run, request.path, request.views, request.scale)
     trainer = restored_trainer(run, warn=warn)
+    if request.path == "train":
+        cameras = trainer.training_cameras[: request.views].scaled(request.scale)
     images = []
     for view in range(len(cameras)):
         if request.progressive:
@@ -124,7 +127,7 @@ def _is_video(output: Path, progressive: bool) -> bool:
 
 def _render_sharpening(trainer: Trainer, cameras: Cameras, view: int, folder: Path) -> RenderedImage:
     """A picture whose file is written again and again as it gets sharper."""
-    parameters, background = trainer.state.parameters["field"], trainer.cameras.background
+    parameters, background = trainer.field, trainer.cameras.background
     for image in render_progressively(trainer.model, parameters, cameras, background, view):
         write_pictures(folder, {"color": [to_uint8(image.color)]}, view)
     return image

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
+
+Fit = Literal["none", "exposure", "poses"]
 
 
 @dataclass(frozen=True)
 class ViewScore:
-    """How well one view is rendered: PSNR in dB, and SSIM."""
+    """How well one view is rendered: PSNR in dB, SSIM, and PSNR after colours were corrected, see `rendering.metrics`.
+
+    ssim is None where a mask leaves no window for it.
+    """
 
     name: str
     psnr: float
-    ssim: float
+    ssim: float | None
+    cc_psnr: float
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How scores were taken.
+
+    Attributes:
+        fit: what was fitted to each view before it was scored: none; exposure, a gain per channel; poses, its camera.
+            Fitted are the left halves of pictures, and scored the right ones.
+        refine, exposure: what was learnt of the training pictures, as in the configuration.
+        cameras: with which views were rendered before anything was fitted: "as given", in whose world the refined
+            training cameras are held; or "refined", for training views.
+        skipped: views of which a mask leaves nothing to score.
+    """
+
+    fit: Fit = "none"
+    refine: str = "none"
+    exposure: str = "off"
+    cameras: Literal["as given", "refined"] = "as given"
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def scored(self) -> str:
+        """Which pixels of a view count, besides a mask."""
+        return "all pixels" if self.fit == "none" else "right half"
 
 
 @dataclass(frozen=True)
@@ -24,6 +56,7 @@ class Evaluation:
     step: int
     views: tuple[ViewScore, ...]
     seconds_per_view: float
+    protocol: Protocol = field(default_factory=Protocol)
 
     @property
     def psnr(self) -> float:
@@ -32,12 +65,20 @@ class Evaluation:
 
     @property
     def ssim(self) -> float:
-        """The mean over views of each view's SSIM."""
-        return float(np.mean([view.ssim for view in self.views]))
+        """The mean over views of each view's SSIM, where it has one; NaN where none has."""
+        found = [view.ssim for view in self.views if view.ssim is not None]
+        return float(np.mean(found)) if found else math.nan
+
+    @property
+    def cc_psnr(self) -> float:
+        """The mean over views of each view's PSNR after its colours were corrected, in dB."""
+        return float(np.mean([view.cc_psnr for view in self.views]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the means, as in RUN/eval/<split>.json."""
-        return {"psnr": self.psnr, "ssim": self.ssim, **asdict(self)}
+        means = {"psnr": self.psnr, "ssim": None if math.isnan(self.ssim) else self.ssim, "cc_psnr": self.cc_psnr}
+        own = asdict(self)
+        return {**means, **own.pop("protocol"), "scored": self.protocol.scored, **own}
 
 
 @dataclass(frozen=True)

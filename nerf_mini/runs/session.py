@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,16 +93,24 @@ class Session:
         return saves
 
     def validate(self, on_message: Callable[[str], None] | None = None) -> float:
-        """Render one held-out view beside the truth to renders/validation/; returns and logs its PSNR in dB."""
+        """Render one held-out view beside the truth to renders/validation/; returns and logs its PSNR in dB.
+
+        Views of which a mask leaves nothing are passed over; where there are no others, it returns NaN.
+        """
         trainer, step = self.trainer, self.trainer.step_count
         splits = _scene(trainer).splits
         views = splits.get("val") or splits.get("test") or splits["train"]
-        index = (step // self.run.config.training.validate_every) % len(views)
-        image = trainer.render(views.cameras, index).color
+        shown = [i for i in range(len(views)) if views.valid is None or np.any(views.mask(i))]
+        if not shown:
+            return math.nan
+        index = shown[(step // self.run.config.training.validate_every) % len(shown)]
+        image = trainer.render(trainer.cameras_of(views), index).color
         target = target_image(views, index, trainer.cameras.background)
         path = self.run.renders / "validation" / f"step-{step:07d}.png"
         write_image(path, np.concatenate([image, target], axis=1))
-        psnr = mse_to_psnr(float(np.mean((image - target) ** 2)))
+        mask = views.mask(index)
+        errors = (image - target) if mask is None else (image - target)[mask]
+        psnr = mse_to_psnr(float(np.mean(errors**2)))
         append_metrics(self.run.metrics, ValidationEntry(step, psnr, views.names[index]))
         if on_message is not None:
             on_message(f"step {step}: validation PSNR {psnr:.2f} dB, {path}")

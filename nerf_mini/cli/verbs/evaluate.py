@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
 from nerf_mini.runs.evaluation import evaluate_run
 from nerf_mini.runs.folder import open_run
-from nerf_mini.runs.records import ViewScore
+from nerf_mini.runs.records import Protocol, ViewScore
+
+
+def _protocol_lines(protocol: Protocol) -> Iterator[str]:
+    """What has to be said beside the scores."""
+    if protocol.fit != "none":
+        yield f"{protocol.fit} of each view fitted on its left half; scored is the {protocol.scored}"
+    if protocol.refine != "none":
+        yield f"of the training cameras, {protocol.refine} were refined; these cameras are {protocol.cameras}"
+    if protocol.skipped:
+        yield f"left out, because masks leave nothing to score: {', '.join(protocol.skipped)}"
 
 
 def run(arguments: EvalArguments) -> None:
@@ -16,11 +28,15 @@ def run(arguments: EvalArguments) -> None:
     opened = open_run(arguments.run)
 
     def report(score: ViewScore, image: np.ndarray, target: np.ndarray) -> None:
-        say(f"{score.name}: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.4f}")
+        similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
+        say(f"{score.name}: PSNR {score.psnr:.2f} dB{similarity}")
 
-    result = evaluate_run(opened, arguments.split, arguments.max_views, arguments.data, report, say)
+    result = evaluate_run(opened, arguments.split, arguments.max_views, arguments.data, report, say, arguments.fit_test)
+    for line in _protocol_lines(result.protocol):
+        say(line)
     say(
         f"{arguments.split}: PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.4f},"
-        f" mean of {len(result.views)} views at step {result.step}; {result.seconds_per_view:.2f} s per view"
+        f" mean of {len(result.views)} views at step {result.step}; {result.seconds_per_view:.2f} s per view;"
+        f" PSNR {result.cc_psnr:.2f} dB with colours corrected"
     )
     say(f"written: {opened.evaluations / (arguments.split + '.json')}")
