@@ -138,9 +138,8 @@ def _of_part(
     acting: Acting,
 ) -> StepResult:
     learnt = parameters.get("cameras")
-    plain = batch.rays(
-        corrected(cameras, acting.corrections(learnt)) if learnt else cameras
-    )  # where to look: no derivative
+    # where to look: no derivative
+    plain = batch.rays(corrected(cameras, acting.corrections(learnt)) if learnt else cameras)
     chosen, samples = model.sample(coarsened(model, parameters["field"], acting.detail), plain, rng)
     first = len(chosen) > 0 and chosen[-1] == len(chosen) - 1  # then a slice will do, and nothing is copied
     taken = slice(len(chosen)) if first else chosen

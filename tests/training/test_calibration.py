@@ -42,8 +42,12 @@ def three_cameras():
     )  # fmt: skip
 
 
+def scene_cameras():
+    return SceneCameras({"train": three_cameras()}, (1.0, 1.0, 1.0))
+
+
 def calibration_of(config):
-    return Calibration(config, SceneCameras({"train": three_cameras()}, (1.0, 1.0, 1.0)))
+    return Calibration(config, scene_cameras())
 
 
 def in_double(parameters, rng, spread):
@@ -64,7 +68,7 @@ def test_gradient_of_a_step_that_learns_everything(rng, monkeypatch, photometric
     """By exposures, poses, focal lengths and lenses, with detail held back, against central differences."""
     config = from_preset("quick", precision="float32", photometric=photometric, **TINY, **ALL)
     calibration = calibration_of(config)
-    model = make_model(config, three_cameras())
+    model = make_model(config, scene_cameras())
     fresh = model.init(rng)
     parameters = {"field": in_double(fresh, rng, 0.5), **in_double(calibration.init(), rng, 0.02)}
     values = rng.integers(0, 256, (5, 4), np.uint8)
