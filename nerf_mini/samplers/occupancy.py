@@ -73,7 +73,7 @@ class OccupancySchedule:
 
 SCHEDULE = OccupancySchedule()
 # Photographs are opaque all over: the fog of the first steps ends no ray, and takes longer to clear.
-CAPTURE_SCHEDULE = OccupancySchedule(long_steps=((256, 8), (512, 4), (1024, 2)), transmittance=1e-3)
+CAPTURE_SCHEDULE = OccupancySchedule(long_steps=((256, 8), (512, 4), (1024, 2)), transmittance=1e-2)
 
 
 @dataclass

@@ -70,7 +70,8 @@ class Unbounded(Region):
     def scale(self, points: Any) -> Any:
         """See `Region`: 1 in the middle, and 1 / m around it: things far away are large, and of less density per scene
         unit."""
-        reach = np.max(np.abs(points - 0.5), axis=-1)  # m = 1 / (2 - 4 reach) where that is more than 1
+        away = np.abs(points - points.dtype.type(0.5))
+        reach = np.maximum(np.maximum(away[..., 0], away[..., 1]), away[..., 2])  # m = 1 / (2 - 4 reach) if above 1
         return np.minimum(1.0, 2.0 - 4.0 * reach)
 
     def density_scale(self, points: np.ndarray) -> Any:
