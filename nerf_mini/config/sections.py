@@ -157,7 +157,10 @@ class LossConfig(Section):
     passers-by and what else does not fit weigh less."""
     distortion: Annotated[float | None, AtLeast(0.0)] = None
     """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022); None: 0.01 for
-    captures without bounds, where it clears the air, and 0 for what is in a box."""
+    captures without bounds where cells of occupancy are sampled, which it clears, and 0 elsewhere."""
+    near_gradients: Literal["full", "scaled"] = "full"
+    """scaled: gradients of samples near a camera fall with the square of the distance, against floaters before the lens
+    (Philip and Deschaintre 2023); not for what lies ahead alone."""
     density_noise: Annotated[float, AtLeast(0.0)] = 0.0
     """Standard deviation of the noise on the raw density in training."""
 

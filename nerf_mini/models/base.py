@@ -24,6 +24,7 @@ class Model(ABC):
         sparse: names of parameters of which a step touches a part only.
         random_background: whether to train on random colours behind pictures with alpha, so that what is not opaque
             cannot pass for the colour of the background.
+        distortion: the weight of the distortion loss where the configuration leaves it to the model.
         rays_at_once: rays of a picture to work on together: enough for kernels at full speed, in bounded memory.
     """
 
@@ -31,6 +32,7 @@ class Model(ABC):
     sampler: Sampler
     sparse: Collection[str] = ()
     random_background: bool = False
+    distortion: float = 0.0
     rays_at_once: int = 1 << 12
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.config import NetworkConfig
+from nerf_mini.config import LossConfig, NetworkConfig
 from nerf_mini.fields import Field, MLPField
 from nerf_mini.geometry.regions import Region
 from nerf_mini.models.precision import Precision, uses_bfloat16
@@ -34,6 +34,11 @@ def noise_of(deviation: float, samples: Samples, rng: np.random.Generator | None
         return None
     real = samples.t.dtype
     return real.type(deviation) * rng.standard_normal(len(samples), real)
+
+
+def near_length(losses: LossConfig, region: Region) -> float | None:
+    """The distance from cameras below which gradients are scaled down, if at all."""
+    return region.near_length if losses.near_gradients == "scaled" else None
 
 
 def query_field(

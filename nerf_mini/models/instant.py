@@ -12,7 +12,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Region, make_region
 from nerf_mini.models.base import Model
-from nerf_mini.models.common import mlp_field, noise_of, query_field
+from nerf_mini.models.common import mlp_field, near_length, noise_of, query_field
 from nerf_mini.models.precision import uses_bfloat16
 from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse
 from nerf_mini.rendering.fast import render_fronts
@@ -21,6 +21,7 @@ from nerf_mini.samplers import Density, OccupancySampler, Samples
 from nerf_mini.scenes import SceneCameras
 
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the region; see docs/tuning.md
+CAPTURE_DISTORTION = 1e-2  # clears the air of scenes without bounds; see docs/tuning.md
 
 
 class OccupancyModel(Model):
@@ -34,6 +35,8 @@ class OccupancyModel(Model):
         self.field, self.region = field, region
         self.sampler = OccupancySampler(region, settings, cameras)
         self.density_noise = config.losses.density_noise
+        self.distortion = 0.0 if region.bounded else CAPTURE_DISTORTION
+        self.near_length = near_length(config.losses, region)
 
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
@@ -58,7 +61,7 @@ class OccupancyModel(Model):
     ) -> tuple[Rendering, ...]:
         """See `Model`: one rendering."""
         noise = noise_of(self.density_noise, samples, rng)
-        return (render(self.field, parameters, self.region, rays, samples, background, noise),)
+        return (render(self.field, parameters, self.region, rays, samples, background, noise, self.near_length),)
 
     def view(self, parameters: Any, rays: Rays, background: np.ndarray) -> Rendering:
         """See `Model`."""

@@ -11,7 +11,7 @@ from nerf_mini.fields import MLPField
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Box, Region, make_region
 from nerf_mini.models.base import Model
-from nerf_mini.models.common import mlp_field, noise_of, query_field
+from nerf_mini.models.common import mlp_field, near_length, noise_of, query_field
 from nerf_mini.ops import OperatorUse
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import Density, Samples, StratifiedSampler, fine_samples, pack, pack_part
@@ -35,6 +35,7 @@ class NerfModel(Model):
         self.coarse_samples = settings.hierarchical.coarse_samples
         self.fine_samples = settings.hierarchical.fine_samples
         self.density_noise = config.losses.density_noise
+        self.near_length = near_length(config.losses, self.region)
 
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
@@ -77,7 +78,7 @@ class NerfModel(Model):
         rng: np.random.Generator | None = None,
     ) -> Rendering:
         noise = noise_of(self.density_noise, samples, rng)
-        return render(self.field, parameters, self.region, rays, samples, background, noise)
+        return render(self.field, parameters, self.region, rays, samples, background, noise, self.near_length)
 
     def view(self, parameters: Any, rays: Rays, background: np.ndarray) -> Rendering:
         """See `Model`: the fine rendering, without the samples where the coarse one says that nothing is seen: empty

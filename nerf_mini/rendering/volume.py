@@ -10,7 +10,7 @@ import numpy as np
 
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Region
-from nerf_mini.ops import composite
+from nerf_mini.ops import composite, near_camera_factor, scale_gradient
 from nerf_mini.samplers.samples import Samples
 
 
@@ -36,17 +36,22 @@ def render(
     samples: Samples,
     background: Any = None,
     noise: Any = None,
+    near_length: float | None = None,
 ) -> Rendering:
     """Render rays through a field in a region.
 
     Rays are those of the scene; samples are placed along them in the region's coordinates. `background` (3,) or
     (rays, 3) shines through what is not opaque, None is black; `noise` (samples,) is added to the raw density. The
-    function is plain NumPy and differentiable in every float argument, those of the rays included.
+    gradients of samples nearer than `near_length` are scaled by `near_camera_factor`. The function is plain NumPy and
+    differentiable in every float argument, those of the rays included.
     """
     points = region.points(region.enter(rays), samples.t, samples.ray_index)  # (samples, 3)
     density, color = field(parameters, points, rays.directions, samples.ray_index, noise)
     scale = region.scale(points)
     density = density if scale is None else density * scale
+    if near_length is not None:
+        factor = near_camera_factor(samples.t, near_length)
+        density, color = scale_gradient(density, factor), scale_gradient(color, factor)
     color, distance, opacity, weights = composite(
         density, color, samples.t, samples.delta, samples.starts, samples.counts
     )

@@ -40,7 +40,9 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     network, grid, occupancy = config.pop("network"), config.pop("instant"), config.pop("occupancy")
     rays, sampler = training.pop("rays"), sampling.pop("sampler")
     spread, noise = training.pop("distortion"), sampling.pop("density_noise")
-    config["losses"] = {"photometric": "mse", "distortion": spread, "density_noise": noise}
+    config["losses"] = {
+        "photometric": "mse", "distortion": spread, "near_gradients": "full", "density_noise": noise
+    }  # fmt: skip
     config |= copy.deepcopy(_SINCE_0_2)
     if method == "nerf":
         model = {"rays": rays, "sampler": sampler, "network": network, "hierarchical": sampling}

@@ -19,6 +19,8 @@ from nerf_mini.scenes.scene import Scene, SparsePoints
 FORWARD_SPREAD = 0.03  # smallest eigenvalue of the mean of 1 - d d^T over optical axes d, below which they are parallel
 NEAR, FAR = 0.05, 1e3  # of a capture about which no more is known, in radii of its middle
 NEAREST_SHARE, NEARER = 1e-3, 0.9  # a view begins before this share of its sparse points, and a little nearer yet
+AHEAD, STANDING_BACK = 0.1, 0.9  # of the least cosine of forward views, and of the way to the nearest thing
+ROOM, FEW_POINTS = 4.0, 50
 LEAST_TRACK = 3  # pictures that must have seen a point before it is trusted
 
 
@@ -31,10 +33,11 @@ def settled(scene: Scene, space: SpaceKind | None = None, near: float | None = N
         space: instead of the one that suits the training cameras.
         near, far: distances along rays, in units of the settled scene, instead of the ones found.
     """
-    cameras = scene.splits["train"].cameras
+    cameras, points = scene.splits["train"].cameras, _trusted(scene.points)
     kind = space or _suitable(scene, cameras)
-    points = _trusted(scene.points)
     frame, radius = (_before if kind == "forward" else _upright)(cameras, points)
+    if space is None and kind == "forward" and not _looks_forward(_moved(cameras, frame, radius)):
+        kind, (frame, radius) = "unbounded", _upright(cameras, points)
     to_capture = frame.copy()
     to_capture[:3, :3] *= radius
     splits = {
@@ -44,7 +47,9 @@ def settled(scene: Scene, space: SpaceKind | None = None, near: float | None = N
     sparse = scene.points
     if sparse is not None:
         sparse = replace(sparse, positions=_into(sparse.positions, to_capture))
-    return replace(scene, splits=splits, points=sparse, space=Space(kind), to_capture=scene.to_capture @ to_capture)
+    size = _half_side(scene, _into(points, to_capture)) if kind == "box" else 1.0
+    whole = scene.to_capture @ to_capture
+    return replace(scene, splits=splits, points=sparse, space=Space(kind, radius=size), to_capture=whole)
 
 
 def _suitable(scene: Scene, cameras: Cameras) -> SpaceKind:
@@ -54,6 +59,27 @@ def _suitable(scene: Scene, cameras: Cameras) -> SpaceKind:
     axes = cameras.poses[:, :3, 2]
     spread = np.linalg.eigvalsh(np.eye(3) - axes.T @ axes / len(axes))[0]
     return "forward" if spread < FORWARD_SPREAD else "unbounded"
+
+
+def _looks_forward(cameras: Cameras) -> bool:
+    """Whether cameras in the frame of their mean stand before the plane z = -1, and see only what is ahead."""
+    frustums = cameras.frustums()  # least and largest x / z and y / z
+    if not np.isfinite(frustums).all() or cameras.poses[:, 2, 3].min() < -STANDING_BACK:
+        return False
+    x, y = frustums[:, [0, 1, 0, 1]], frustums[:, [2, 2, 3, 3]]  # (V, 4) corners
+    corners = np.stack([x, -y, -np.ones_like(x)], axis=-1)
+    corners /= np.linalg.norm(corners, axis=-1, keepdims=True)
+    return bool(np.einsum("vj,vcj->vc", cameras.poses[:, 2, :3], corners).max() < -AHEAD)
+
+
+def _half_side(scene: Scene, points: np.ndarray) -> float:
+    """Half the side of the box of an object, in radii: what holds its sparse points, or half the way to the cameras. A
+    box asked for around opaque pictures has to hold what is behind the object too."""
+    if not scene.splits["train"].has_alpha:
+        return ROOM
+    if len(points) < FEW_POINTS:
+        return 0.5
+    return float(np.clip(1.1 * np.quantile(np.abs(points).max(axis=1), 0.98), 0.1, 1.0))
 
 
 def _trusted(points: SparsePoints | None) -> np.ndarray:
@@ -93,8 +119,8 @@ def _before(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
     right /= np.linalg.norm(right)
     frame[:3] = np.stack([right, np.cross(back, right), back, cameras.poses[:, :3, 3].mean(axis=0)], axis=1)
     depth = -(points - frame[:3, 3]) @ back
-    if np.count_nonzero(depth > 0) > 0:
-        return frame, NEARER * float(np.quantile(depth[depth > 0], NEAREST_SHARE))
+    if len(depth):  # where points lie beside the cameras there is no such plane, and this distance fits none
+        return frame, max(NEARER * float(np.quantile(depth, NEAREST_SHARE)), 1e-6)
     if np.min(cameras.near) > 0:
         return frame, NEARER * float(np.min(cameras.near))
     target = looked_at(cameras.poses)

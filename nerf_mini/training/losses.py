@@ -15,7 +15,6 @@ from nerf_mini.ops import distortion
 from nerf_mini.rendering.volume import Rendering
 
 HUBER = 0.1  # difference of colours from which on the Huber loss is linear
-CAPTURE_DISTORTION = 1e-2  # weight of the distortion loss for scenes without bounds; see docs/tuning.md
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,5 @@ def loss_terms(
     of_coarse: Any = 0.0
     for rendering in coarse:
         of_coarse = of_coarse + photometric(rendering, target, weights.photometric)
-    default = 0.0 if region.bounded else CAPTURE_DISTORTION
-    weight = default if weights.distortion is None else weights.distortion
-    spread: Any = weight * ray_spread(fine, rays, region) if weight > 0 else 0.0
+    spread: Any = weights.distortion * ray_spread(fine, rays, region) if weights.distortion else 0.0
     return LossTerms(photometric(fine, target, weights.photometric), of_coarse, spread)

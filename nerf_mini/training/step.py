@@ -108,6 +108,8 @@ def loss_and_gradient(
     "exposure" (V, 3), logarithms of the gains of the views' channels. A batch of which the model would keep more than
     `KEPT_BYTES` is taken in equal parts, whose gradients are added.
     """
+    if weights.distortion is None:
+        weights = replace(weights, distortion=model.distortion)
     parts = max(1, -(-len(batch) * model.bytes_per_ray() // KEPT_BYTES))
     edges = np.linspace(0, len(batch), parts + 1).astype(int)
     results = [

@@ -11,6 +11,7 @@ from nerf_mini.config import from_preset
 from nerf_mini.geometry.cameras import LENS_PARAMETERS, Cameras
 from nerf_mini.geometry.corrections import CORRECTIONS, no_correction
 from nerf_mini.geometry.poses import look_at
+from nerf_mini.geometry.space import Space
 from nerf_mini.models import make_model
 from nerf_mini.scenes import BLACK, PixelBatch, SceneCameras
 from nerf_mini.training.step import Batch, loss_and_gradient
@@ -30,12 +31,29 @@ MODELS = {
     ),
 }  # fmt: skip
 
+AROUND = ((3.0, 1.0, 2.0), (-1.0, 3.2, 1.0), (0.5, -3.0, 2.5))
+AHEAD = ((0.4, 0.1, 0.2), (-0.3, 0.2, 0.0), (0.1, -0.4, -0.1))
+SPACES = {
+    "box": (None, AROUND),
+    "unbounded": (Space("unbounded", radius=1.2), AROUND),
+    "forward": (Space("forward", radius=1.5), AHEAD),
+}
+NESTED, FINER = {"occupancy_resolution": 32}, {"march_steps": 256, "samples_per_step": 2048}
+CASES = {
+    **{f"{name} box": (*model, "box") for name, model in MODELS.items()},
+    "nerf unbounded": (*MODELS["nerf"], "unbounded"),
+    "instant unbounded": (MODELS["instant"][0], {**MODELS["instant"][1], **NESTED}, "unbounded"),
+    "nerf forward": (*MODELS["nerf"], "forward"),
+    "instant forward": (MODELS["instant"][0], {**MODELS["instant"][1], **FINER}, "forward"),
+}
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def three_cameras() -> Cameras:
+def three_cameras(space: str = "box") -> Cameras:
     """They differ in place, focal length, size and lens."""
-    poses = np.stack([look_at(p, (0.1, 0.0, 0.0)) for p in ((3.0, 1.0, 2.0), (-1.0, 3.2, 1.0), (0.5, -3.0, 2.5))])
+    places = SPACES[space][1]
+    poses = np.stack([look_at(p, (0.1, 0.0, 0.0) if space != "forward" else (0.1, 0.0, -6.0)) for p in places])
     return Cameras.make(
         poses, size=[(12, 10), (9, 14), (11, 11)], focal=[(14.0, 15.0), (12.0, 12.0), (13.0, 14.0)], near=2.0, far=6.0,
         lens=["radial-tangential", "pinhole", "radial-tangential"],
@@ -43,13 +61,13 @@ def three_cameras() -> Cameras:
     )  # fmt: skip
 
 
-@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
 def problem(request, monkeypatch):
     """A function of corrections of cameras: the loss and its gradient, at fixed distances along the rays."""
-    preset, settings = request.param
+    preset, settings, space = request.param
     config = from_preset(preset, precision="float32", distortion=0.1, **settings)
-    cameras, rng = three_cameras(), np.random.default_rng(5)
-    model = make_model(config, SceneCameras({"train": cameras}, BLACK))
+    cameras, rng = three_cameras(space), np.random.default_rng(5)
+    model = make_model(config, SceneCameras({"train": cameras}, BLACK, SPACES[space][0]))
     single = model.init(rng)
     field = tree.map_leaves(lambda p: 1.5 * p.astype(np.float64) + 0.3 * rng.standard_normal(p.shape), single)
     view = np.array([0, 1, 2, 2, 0])

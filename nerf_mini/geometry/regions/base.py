@@ -50,6 +50,11 @@ class Region(ABC):
     def cube(self) -> np.ndarray:
         """(low x, low y, low z, side) float64 of the innermost cube of cells, in the region's coordinates."""
 
+    @property
+    def near_length(self) -> float | None:
+        """A distance from cameras that counts as near; None where distances are not those of the scene."""
+        return 0.25 * self.unit_length
+
     @abstractmethod
     def to_unit(self, points: Any) -> Any:
         """Points of the scene (..., 3) in coordinates of the unit cube; outside of the region, outside of it."""

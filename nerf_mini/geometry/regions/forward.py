@@ -76,6 +76,11 @@ class Forward(Region):
         """See `Region`: the way of every ray."""
         return 1.0
 
+    @property
+    def near_length(self) -> None:
+        """See `Region`."""
+        return None
+
     @cached_property
     def cube(self) -> np.ndarray:
         """See `Region`: the unit cube."""

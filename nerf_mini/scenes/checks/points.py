@@ -19,7 +19,8 @@ FEWEST = 20  # observations from which a view is judged
 class Errors:
     """How far sparse points land from where they were seen.
 
-    pixels (k,), of the full-size picture, NaN for points behind their camera; view (k,); ratio: of full size to size.
+    pixels (k,), of the full-size picture, NaN for points behind their camera; view (k,); ratio: of full size to size,
+    a median.
     """
 
     pixels: np.ndarray
@@ -40,17 +41,11 @@ def reprojection_errors(survey: Survey) -> Errors | None:
     if not known.any():
         return None
     place = survey.cameras.project(points.positions[seen.point[known]], view[known])
-    ratio = _ratio(place, seen.place[known])
-    return Errors(np.linalg.norm(ratio * place - seen.place[known], axis=1), view[known], ratio)
-
-
-def _ratio(found: np.ndarray, seen: np.ndarray) -> float:
-    """By how much the pictures in which points were seen are larger: a median, 1 where it is close to it."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        quotients = seen / found
-    quotients = quotients[np.isfinite(quotients) & (found > 1)]
-    ratio = float(np.median(quotients)) if len(quotients) else 1.0
-    return 1.0 if not ratio > 1.02 else ratio
+    ratio = np.ones((len(place), 2))  # of the pictures in which points were seen to those of the scene
+    if seen.size is not None:
+        ratio = seen.size[seen.image[known]] / survey.cameras.size[view[known]]
+    error = np.linalg.norm(ratio * place - seen.place[known], axis=1)
+    return Errors(error, view[known], float(np.median(ratio)))
 
 
 def reprojection(survey: Survey) -> Iterator[Finding]:

@@ -1,0 +1,70 @@
+"""Captures train in every space, with both methods; what a run needs of its space lives in its folder."""
+
+import numpy as np
+import pytest
+
+from nerf_mini.api import Trainer, open_run
+from nerf_mini.geometry.regions import Box, Forward, Unbounded
+from nerf_mini.scenes import load_scene
+from nerf_mini.scenes.synthetic.capturing import CaptureSettings, make_capture
+
+TINY = {
+    "instant": {"preset": "quick", "levels": 4, "log2_entries": 12, "base_resolution": 4, "finest_resolution": 64,
+                "hidden_width": 16, "samples_per_step": 8192, "march_steps": 256, "occupancy_resolution": 32},
+    "nerf": {"preset": "small", "depth": 2, "width": 32, "position_frequencies": 5, "direction_frequencies": 1,
+             "coarse_samples": 24, "fine_samples": 24, "rays": 128, "crop_steps": 0},
+}  # fmt: skip
+KINDS = {"capture": ("unbounded", Unbounded), "facade": ("forward", Forward)}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def capture(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    make_capture(request.param, folder / "data", CaptureSettings(size=32, views=12))
+    return request.param, load_scene(folder / "data")
+
+
+@pytest.mark.parametrize("method", TINY)
+def test_a_capture_is_learnt_in_its_own_space(capture, method, tmp_path):
+    """Better than the best single colour by far, with each method; and a run opens as what it was."""
+    name, scene = capture
+    kind, region = KINDS[name]
+    trainer = Trainer(scene, max_steps=300 if method == "instant" else 500, seed=1, **TINY[method])
+    assert scene.space.kind == kind and isinstance(trainer.model.region, region)
+    pixels = scene.splits["train"].pixels[:, :3] / 255
+    plain = -10 * np.log10(np.mean((pixels - pixels.mean(axis=0)) ** 2))
+    trainer.train()
+    assert trainer.evaluate("train", max_views=4).psnr > plain + 2.5
+    trainer.save(tmp_path / "run")
+    again = open_run(tmp_path / "run", scene)
+    cameras = scene.splits["train"].cameras
+    np.testing.assert_array_equal(again.render(cameras, 3).color, trainer.render(cameras, 3).color)
+    assert again.model.region == trainer.model.region
+    np.testing.assert_array_equal(again.cameras.to_capture, scene.to_capture)
+
+
+def test_depth_is_in_scene_units(capture):
+    """The depth of a picture and the sparse points agree, on the whole."""
+    name, scene = capture
+    if name == "facade":
+        pytest.skip("pictures of 32 pixels from nearly one place leave the depth open")
+    trainer = Trainer(scene, max_steps=400, **TINY["instant"])
+    trainer.train()
+    views, points = scene.splits["train"], scene.points.positions
+    depths = []
+    for view in range(3):
+        place = views.cameras.project(points, np.full(len(points), view))
+        width, height = views.cameras.size[view]
+        with np.errstate(invalid="ignore"):
+            inside = ((place > 0) & (place < [width, height])).all(axis=1)
+        column, row = place[inside].astype(int).T
+        true = np.linalg.norm(points[inside] - views.cameras.poses[view, :3, 3], axis=1)
+        depths.append(np.stack([trainer.render(views.cameras, view).depth[row, column], true]))
+    found, true = np.concatenate(depths, axis=1)
+    assert 0.8 < np.median(found / true) < 1.25
+
+
+def test_a_space_may_be_asked_for(capture):
+    _, scene = capture
+    forced = load_scene(scene.path, space="box")
+    assert isinstance(Trainer(forced, max_steps=1, **TINY["instant"]).model.region, Box)
