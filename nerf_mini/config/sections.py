@@ -116,7 +116,7 @@ class OccupancyConfig(Section):
     """Cells along the side of the occupancy grid, a power of two; None: 128, or 64 for each of the nested grids of an
     unbounded scene."""
     cube_side: Annotated[float | None, Positive()] = None
-    """Side of the cube around the scene, in scene units; None: 3/4 of far - near."""
+    """Side of the cube around what lies in a box, in scene units; None: 3/4 of far - near, or what a capture fills."""
 
     def check_together(self) -> None:
         if self.samples_per_step < 8 * self.march_steps:

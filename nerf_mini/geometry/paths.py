@@ -1,11 +1,16 @@
 """Camera paths for videos: orbits and spirals, around a given point or around what the training cameras look at."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nerf_mini.geometry.poses import common_up, look_at, looked_at
+
+GAP = 2.6  # radians without a camera, around what they look at, that a path does not cross
+WITHIN = 0.7  # quantile of how far cameras stand from their middle, that a path among them keeps within
 
 
 def orbit(
@@ -51,9 +56,12 @@ def spiral(
 def orbit_like(poses: np.ndarray, views: int) -> np.ndarray:
     """An orbit that fits training cameras (V, 4, 4), V >= 1: poses (views, 4, 4), float64.
 
-    It circles the point that the cameras look at, at their median distance and elevation.
+    It circles the point that the cameras look at, at their median distance and elevation; where they stand on one side
+    of it, it stays among them.
     """
     view = _common_view(poses)
+    if view.one_sided:
+        return _among(view, views, turns=1)
     return orbit(views, view.radius, float(np.median(view.elevations_degrees)), view.target, view.up)
 
 
@@ -64,8 +72,32 @@ def spiral_like(poses: np.ndarray, views: int) -> np.ndarray:
     percentile of their elevations: where there were cameras, and not beyond.
     """
     view = _common_view(poses)
+    if view.one_sided:
+        return _among(view, views, turns=2)
     low, high = np.percentile(view.elevations_degrees, (10.0, 90.0))
     return spiral(views, view.radius, (float(low), float(high)), target=view.target, up=view.up)
+
+
+def _among(view: _CommonView, views: int, turns: int) -> np.ndarray:
+    """Cameras on an ellipse among those on one side of what they look at, at their median distance: (views, 4, 4).
+
+    With two turns the second has half the size.
+    """
+    phase = 2.0 * np.pi * np.arange(views) / views
+    toward = view.offsets.mean(axis=0)
+    toward /= np.linalg.norm(toward)
+    across = np.cross(view.up, toward)
+    across /= np.linalg.norm(across)
+    upward = np.cross(toward, across)
+    spread = view.offsets / np.linalg.norm(view.offsets, axis=1, keepdims=True) - toward
+    width, height = (np.quantile(np.abs(spread @ axis), WITHIN) for axis in (across, upward))
+    size = 1.0 if turns == 1 else 0.75 + 0.25 * np.cos(phase)
+    steps = np.outer(width * size * np.cos(turns * phase), across) + np.outer(
+        height * size * np.sin(turns * phase), upward
+    )
+    steps += toward
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    return np.stack([look_at(view.target + view.radius * step, view.target, view.up) for step in steps])
 
 
 def _sphere_poses(
@@ -92,6 +124,19 @@ class _CommonView:
     up: np.ndarray
     radius: float
     elevations_degrees: np.ndarray
+    offsets: np.ndarray
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether the cameras leave a wide gap on their way around the target. Two or fewer tell nothing."""
+        if len(self.offsets) < 3:
+            return False
+        flat = self.offsets - np.outer(self.offsets @ self.up, self.up)
+        first = flat[np.linalg.norm(flat, axis=1).argmax()]
+        if np.linalg.norm(first) < 1e-6 * self.radius:
+            return False
+        angles = np.sort(np.arctan2(np.cross(first, flat) @ self.up, flat @ first))
+        return bool(np.max(np.diff(angles, append=angles[0] + 2.0 * np.pi)) > GAP)
 
 
 def _common_view(poses: np.ndarray) -> _CommonView:
@@ -100,4 +145,5 @@ def _common_view(poses: np.ndarray) -> _CommonView:
     offsets = poses[:, :3, 3] - target
     distances = np.linalg.norm(offsets, axis=1)
     sines = offsets @ up / np.maximum(distances, 1e-12)
-    return _CommonView(target, up, float(np.median(distances)), np.degrees(np.arcsin(np.clip(sines, -1.0, 1.0))))
+    elevations = np.degrees(np.arcsin(np.clip(sines, -1.0, 1.0)))
+    return _CommonView(target, up, float(np.median(distances)), elevations, offsets)

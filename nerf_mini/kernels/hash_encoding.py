@@ -44,7 +44,7 @@ def corners(x, first, level, entry, fraction, index, weight):
         stride = np.uint32(PRIMES[axis] if hashed else (resolution + 1) ** axis)
         at = x[axis, first : first + TILE]
         for i in range(TILE):
-            u = min(max(at[i], zero), one) * scale
+            u = min(max(zero, at[i]), one) * scale  # zero also for NaN
             cell = min(np.int32(u), last)
             fraction[axis, i] = u - x.dtype.type(cell)
             low = np.uint32(np.uint32(cell) * stride)

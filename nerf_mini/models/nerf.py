@@ -102,8 +102,9 @@ class NerfModel(Model):
         return ~np.take_along_axis(faint, np.clip(bins, 0, coarse - 1), axis=1)
 
     def query(self, parameters: Any, points: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Model`: of the fine network, also outside of the region, where it is periodic."""
-        return query_field(self.field, parameters["fine"], self.region, points, directions, bounded=False)
+        """See `Model`: of the fine network, also outside of a box, where it is periodic."""
+        endless = self.region.bounded
+        return query_field(self.field, parameters["fine"], self.region, points, directions, bounded=not endless)
 
     def _evaluations(self) -> int:
         """Of the networks, for one ray."""

@@ -15,7 +15,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit_like, spiral_like
 from nerf_mini.io.files import write_atomically
 from nerf_mini.io.images import to_uint8, write_image
-from nerf_mini.rendering.images import RenderedImage, depth_picture, render_progressively
+from nerf_mini.rendering.images import RenderedImage, depth_picture, disparity_picture, render_progressively
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.training import Trainer
@@ -104,11 +104,20 @@ def render_views(
         report(view + 1, len(cameras))
     pictures = {"color": [to_uint8(image.color) for image in images]}
     if request.maps:
-        bounds = zip(images, cameras.near.tolist(), cameras.far.tolist(), strict=True)
-        pictures["depth"] = [to_uint8(depth_picture(image, near, far)) for image, near, far in bounds]
+        pictures["depth"] = [to_uint8(depth) for depth in _depth_maps(trainer, images, cameras)]
         pictures["opacity"] = [to_uint8(np.clip(image.opacity, 0, 1)) for image in images]
     write = write_videos if video else write_pictures
     return NovelViews(tuple(write(output, pictures)), trainer.step_count)
+
+
+def _depth_maps(trainer: Trainer, images: list[RenderedImage], cameras: Cameras) -> list[np.ndarray]:
+    """Grey pictures of the depth: of what lies in a box between near and far, of other scenes by disparity."""
+    if trainer.model.region.bounded:
+        bounds = zip(images, cameras.near.tolist(), cameras.far.tolist(), strict=True)
+        return [depth_picture(image, near, far) for image, near, far in bounds]
+    seen = np.concatenate([image.depth[image.opacity > 0.5] for image in images])
+    nearest = float(np.quantile(seen, 0.02)) if len(seen) else 1.0
+    return [disparity_picture(image, nearest) for image in images]
 
 
 def _is_video(output: Path, progressive: bool) -> bool:

@@ -36,6 +36,11 @@ class RenderedImage:
 def render_rays(model: Renderer, parameters: Any, rays: Rays, background: ArrayLike) -> np.ndarray:
     """Colour, depth and opacity of rays, in parts: (rays, 5) float32."""
     values, behind = np.empty((len(rays), 5), np.float32), np.asarray(background, np.float32)
+    lit = np.isfinite(rays.directions[:, 0])  # a lens may have pixels that no light reaches
+    if not lit.all():
+        values[:] = [*np.broadcast_to(behind, 3), 0.0, 0.0]
+        values[lit] = render_rays(model, parameters, rays[lit], background)
+        return values
     for first in range(0, len(rays), model.rays_at_once):
         part = slice(first, first + model.rays_at_once)
         seen = model.view(parameters, rays[part], behind)
@@ -60,7 +65,8 @@ def render_image(
 def render_progressively(
     model: Renderer, parameters: Any, cameras: Cameras, background: ArrayLike, view: int = 0, coarsest: int = 8
 ) -> Iterator[RenderedImage]:
-    """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
+    """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s up to
+    rounding.
 
     The first shows every `coarsest`-th pixel of a row and column, a power of two, as a square; each further one halves
     that. No ray is followed twice.
@@ -79,6 +85,11 @@ def render_progressively(
         corner = row // stride * stride * width + column // stride * stride  # of the square that a pixel lies in
         yield _as_image(values[corner].reshape(height, width, 5))
         stride //= 2
+
+
+def disparity_picture(image: RenderedImage, nearest: float) -> np.ndarray:
+    """nearest / depth as grey, (height, width) in [0, 1]: for scenes without an end."""
+    return np.where(image.opacity > 0.5, np.clip(nearest / np.maximum(image.depth, 1e-9), 0, 1), 0)
 
 
 def depth_picture(image: RenderedImage, near: float, far: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from nerf_mini.ops import positions
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples along a batch of rays, in scene units.
+    """Samples along a batch of rays, in the coordinates of the region: scene units, unless it bends them.
 
     t, delta (samples,): distance along the ray, and length of the interval that a sample stands for;
     ray_index (samples,) int64: the ray of each sample; starts, counts (rays,) int64: the samples of each ray.

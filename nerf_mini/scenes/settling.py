@@ -40,14 +40,15 @@ def settled(scene: Scene, space: SpaceKind | None = None, near: float | None = N
         kind, (frame, radius) = "unbounded", _upright(cameras, points)
     to_capture = frame.copy()
     to_capture[:3, :3] *= radius
-    splits = {
-        split: replace(views, cameras=_bounded(_moved(views.cameras, frame, radius), points, to_capture, near, far))
-        for split, views in scene.splits.items()
-    }
-    sparse = scene.points
+    trusted, sparse = _into(points, to_capture), scene.points
     if sparse is not None:
         sparse = replace(sparse, positions=_into(sparse.positions, to_capture))
-    size = _half_side(scene, _into(points, to_capture)) if kind == "box" else 1.0
+    size = _half_side(scene, trusted) if kind == "box" else 1.0
+    reach = np.sqrt(3.0) * size if kind == "box" else np.inf  # of the space, from its centre
+    splits = {
+        split: replace(views, cameras=_bounded(_moved(views.cameras, frame, radius), trusted, reach, near, far))
+        for split, views in scene.splits.items()
+    }
     whole = scene.to_capture @ to_capture
     return replace(scene, splits=splits, points=sparse, space=Space(kind, radius=size), to_capture=whole)
 
@@ -141,12 +142,10 @@ def _into(points: np.ndarray, to_capture: np.ndarray) -> np.ndarray:
     return points @ back[:3, :3].T + back[:3, 3]
 
 
-def _bounded(
-    cameras: Cameras, points: np.ndarray, to_capture: np.ndarray, near: float | None, far: float | None
-) -> Cameras:
-    """Cameras with near and far distances: those asked for, else their own, else what sparse points suggest."""
+def _bounded(cameras: Cameras, seen: np.ndarray, reach: float, near: float | None, far: float | None) -> Cameras:
+    """Cameras with near and far distances: those asked for, else their own, else what sparse points (n, 3) suggest and
+    how far the space reaches."""
     begin, end = cameras.near.copy(), cameras.far.copy()
-    seen = _into(points, to_capture)
     for view in np.flatnonzero(begin <= 0):
         pose = cameras.poses[view]
         depth = -(seen - pose[:3, 3]) @ pose[:3, 2]
@@ -154,5 +153,8 @@ def _bounded(
         found = NEARER * float(np.quantile(ahead, NEAREST_SHARE)) if len(ahead) else NEAR
         begin[view] = min(max(found, NEAR), 10 * NEAR)
     begin = begin if near is None else np.full_like(begin, near)
-    end = np.where(np.isfinite(end), end, FAR) if far is None else np.full_like(end, far)
+    if far is not None:
+        return replace(cameras, near=begin, far=np.full_like(end, far))
+    leaves = np.minimum(np.linalg.norm(cameras.poses[:, :3, 3], axis=1) + reach, FAR)
+    end = np.where(np.isfinite(end), end, leaves)
     return replace(cameras, near=begin, far=np.maximum(end, 2 * begin))

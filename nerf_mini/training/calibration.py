@@ -149,10 +149,10 @@ class Calibration:
 
 
 def _distance(cameras: SceneCameras) -> float:
-    """How far away is what the training cameras see: the radius of a settled capture, of which the cameras are one
-    away; else the median distance of what they look at, but not beyond the middle of their bounds."""
+    """How far away is what the training cameras see: 1 in a settled capture, whose unit that is; else the median
+    distance of what they look at, but not beyond the middle of their bounds."""
     if cameras.space is not None:
-        return cameras.space.radius
+        return 1.0
     train = cameras.train
     away = np.linalg.norm(train.poses[:, :3, 3] - looked_at(train.poses), axis=1)
     return float(np.median(np.minimum(away, 0.5 * (train.near + train.far))))

@@ -142,6 +142,8 @@ def _of_part(
     learnt = parameters.get("cameras")
     # where to look: no derivative
     plain = batch.rays(corrected(cameras, acting.corrections(learnt)) if learnt else cameras)
+    if learnt and not (lit := np.isfinite(plain.directions[:, 0])).all():  # a lens that is learnt may lose pixels
+        plain, batch = plain[lit], batch[lit]
     chosen, samples = model.sample(coarsened(model, parameters["field"], acting.detail), plain, rng)
     first = len(chosen) > 0 and chosen[-1] == len(chosen) - 1  # then a slice will do, and nothing is copied
     taken = slice(len(chosen)) if first else chosen

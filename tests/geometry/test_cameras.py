@@ -291,3 +291,19 @@ def test_the_point_looked_at_is_found_and_falls_back_where_there_is_none():
     parallel = np.tile(np.eye(4), (3, 1, 1))
     parallel[:, 0, 3] = [-1.0, 0.0, 1.0]
     np.testing.assert_allclose(looked_at(parallel, [0.0, 0.0, -7.0]), [0.0, 0.0, -7.0], atol=1e-12)
+
+
+def test_paths_stay_among_cameras_on_one_side():
+    """Photographs of a thing on a wall: no frame looks at it from behind the wall."""
+    target = np.array([0.2, 0.1, 0.3])
+    angles = np.linspace(-0.9, 0.9, 12)
+    places = target + 3.0 * np.stack([np.sin(angles), -np.cos(angles), 0.2 * np.cos(5 * angles)], axis=1)
+    training = np.stack([look_at(place, target) for place in places])
+    for path in (orbit_like(training, 24), spiral_like(training, 24)):
+        offsets = path[:, :3, 3] - target
+        np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), np.median(np.linalg.norm(places - target, axis=1)))
+        np.testing.assert_allclose(np.cross(offsets, path[:, :3, 2]), 0, atol=1e-9)  # they look at it
+        seen_from = np.arctan2(offsets[:, 0], -offsets[:, 1])
+        assert np.abs(seen_from).max() < 0.9 and np.ptp(seen_from) > 0.5
+        steps = np.linalg.norm(np.diff(path[:, :3, 3], axis=0, append=path[:1, :3, 3]), axis=1)
+        assert steps.max() < 4 * np.median(steps)  # and the film loops

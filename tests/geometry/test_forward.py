@@ -92,3 +92,20 @@ def test_the_window_holds_all_that_the_cameras_see():
 def test_cameras_that_do_not_look_forward_are_refused(bad):
     with pytest.raises(UserError, match="--space forward does not fit: camera"):
         make_region(Space("forward", radius=1.0), bad)
+
+
+def test_a_camera_beyond_the_plane_sees_from_where_it_stands_on():
+    """Samples begin at the camera, not behind it; and at the plane for cameras before it."""
+    origins = np.array([[0.2, -0.1, 0.4 - 3.0], [0.2, -0.1, 0.4]])
+    rays = Rays(origins, np.array([[0.0, 0.0, -1.0]] * 2), np.zeros(2), np.ones(2), np.zeros(2, int))
+    inside = REGION.enter(rays)
+    np.testing.assert_allclose(inside.near, [0.5, 0.0])  # 1 - 1.5 / 3
+    assert REGION.depth(rays, inside.near + 1e-6)[0] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_rays_that_do_not_look_ahead_are_empty_and_finite():
+    directions = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.6, 0.0, -0.8]])
+    rays = Rays(np.tile(REGION.center, (3, 1)), directions, np.zeros(3), np.ones(3), np.zeros(3, int))
+    inside = REGION.enter(rays)
+    assert np.isfinite(inside.origins).all() and np.isfinite(inside.directions).all()
+    np.testing.assert_array_equal(inside.near < inside.far, [False, False, True])

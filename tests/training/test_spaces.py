@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from nerf_mini.api import Trainer, open_run
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.paths import orbit
 from nerf_mini.geometry.regions import Box, Forward, Unbounded
-from nerf_mini.scenes import load_scene
+from nerf_mini.scenes import Scene, Views, load_scene, scene_from_arrays
+from nerf_mini.scenes.settling import settled
 from nerf_mini.scenes.synthetic.capturing import CaptureSettings, make_capture
 
 TINY = {
@@ -68,3 +71,45 @@ def test_a_space_may_be_asked_for(capture):
     _, scene = capture
     forced = load_scene(scene.path, space="box")
     assert isinstance(Trainer(forced, max_steps=1, **TINY["instant"]).model.region, Box)
+
+
+def test_nothing_is_beside_or_behind_what_lies_ahead(capture):
+    """Queries outside of the space have no density, whatever the network says there."""
+    name, scene = capture
+    if name == "capture":
+        pytest.skip("all of space is inside")
+    for settings in TINY.values():
+        trainer = Trainer(scene, max_steps=1, **settings)
+        density, _ = trainer.query([[0.0, 0.0, 1.0], [50.0, 0.0, -2.0], [0.0, 0.0, -3.0]])
+        assert density[0] == density[1] == 0 < density[2] < 1e3
+
+
+@pytest.mark.parametrize("method", TINY)
+def test_pixels_that_no_light_reaches_show_the_background(method):
+    """A lens that folds the corners over: pictures are whole, and there is nothing in the corners."""
+    lens = {"lens": "radial-tangential", "lens_parameters": [-0.35]}
+    cameras = Cameras.make(orbit(4, 3.0), (24, 24), 12.0, near=1.0, far=5.0, **lens)
+    images = [np.full((24, 24, 3), 90, np.uint8)] * 4
+    scene = scene_from_arrays(images, cameras.poses, 12.0, near=1.0, far=5.0, background=(0.0, 1.0, 0.0), **lens)
+    lit = cameras.valid_pixels(0)
+    assert 0.3 < lit.mean() < 0.98
+    trainer = Trainer(scene, max_steps=3, background="black", **TINY[method])
+    trainer.train()
+    image = trainer.render(cameras, 0, background=(0.0, 1.0, 0.0))
+    assert np.isfinite(image.color).all() and (image.opacity[~lit] == 0).all()
+    np.testing.assert_array_equal(image.color[~lit], np.broadcast_to([0.0, 1.0, 0.0], (np.sum(~lit), 3)))
+
+
+@pytest.mark.parametrize("method", TINY)
+def test_an_object_cut_out_of_photographs_is_learnt_in_its_box(method):
+    """Bounds follow the box where the files have none: both methods find a ball before a transparent background."""
+    cameras = Cameras.make(orbit(10, 3.0), (20, 20), 30.0)
+    row, column = np.indices((20, 20))
+    image = np.zeros((20, 20, 4), np.uint8)
+    image[np.hypot(row - 9.5, column - 9.5) < 5] = (200, 60, 30, 255)
+    views = Views.from_images(cameras, [image] * 10, [str(i) for i in range(10)])
+    scene = settled(Scene("ball", None, "made", {"train": views}, (1.0, 1.0, 1.0)))
+    assert scene.space.kind == "box" and (scene.splits["train"].cameras.far < 3).all()
+    trainer = Trainer(scene, max_steps=300, **TINY[method])
+    trainer.train()
+    assert trainer.evaluate("train", max_views=2).psnr > 16

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff import stop_gradient
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions.base import Region
@@ -25,6 +26,7 @@ from nerf_mini.ops import positions
 BORDER = 32  # places along each side of a picture, to find how wide the view is
 MARGIN = 1.02
 LEAST_AHEAD = 0.05  # a ray that looks further sideways than this does not look forward
+SIDEWAYS = 1e-3
 FARTHEST = 1e-4  # 1 - s of what counts as infinity, for depths
 
 
@@ -100,9 +102,13 @@ class Forward(Region):
         return np.where(np.isnan(unit), -1.0, unit).astype(points.dtype)
 
     def enter(self, rays: Rays) -> Rays:
-        """See `Region`: rays from the nearest plane, at distance 0, to infinity, at 1."""
+        """See `Region`: rays from the nearest plane, at distance 0, to infinity, at 1; from the camera on where it
+        stands beyond that plane. Rays that do not look ahead are empty."""
         real = rays.origins.dtype.type
         o, d = rays.origins - np.array(self.center, rays.origins.dtype), rays.directions
+        z, ahead = np.asarray(stop_gradient(o))[:, 2], np.asarray(stop_gradient(d))[:, 2] < -SIDEWAYS
+        near = np.where(ahead, np.clip(1.0 + self.near / np.minimum(z.astype(np.float64), -1e-9), 0.0, 1.0), 1.0)
+        d = np.where(ahead[:, None], d, np.array([0.0, 0.0, -1.0], d.dtype))
         start = -(real(self.near) + o[:, 2]) / d[:, 2]
         o = o + start[:, None] * d  # now z = -near
         slope = d[:, :2] / d[:, 2:]
@@ -110,8 +116,7 @@ class Forward(Region):
         one, zero = np.ones_like(first[:, :1]), np.zeros_like(first[:, :1])
         origins = self._stretched(np.concatenate([first, zero], axis=1))
         directions = self._stretched(np.concatenate([-slope - first, one], axis=1), 0.0)
-        count = len(rays)
-        return replace(rays, origins=origins, directions=directions, near=np.zeros(count), far=np.ones(count))
+        return replace(rays, origins=origins, directions=directions, near=near, far=np.where(ahead, 1.0, 0.0))
 
     def points(self, rays: Rays, t: Any, ray_index: np.ndarray) -> Any:
         """See `Region`: the rays are in the unit cube already."""

@@ -95,7 +95,7 @@ class Unbounded(Region):
 
     def share(self, t: Any, delta: Any, rays: Rays, counts: np.ndarray) -> tuple[Any, Any]:
         """See `Region`."""
-        near, far = np.min(rays.near), np.max(rays.far)
+        per_ray = (1.0 / (self.spacing(rays.far) - self.spacing(rays.near))).astype(t.dtype)
+        scale = np.repeat(per_ray, counts) if np.ptp(per_ray) > 0 else per_ray[:1]
         first, last = self.spacing(t), self.spacing(t + delta)
-        scale = t.dtype.type(1.0 / (self.spacing(far) - self.spacing(near)))
         return scale * (first + last) / 2, scale * (last - first)
