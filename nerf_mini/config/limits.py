@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-from nerf_mini.errors import UserError
-
-LONGEST_QUOTE = 60  # characters of a value in a message
+from nerf_mini.errors import UserError, quoted
 
 
 @runtime_checkable
@@ -136,9 +134,3 @@ def described(hint: Any) -> str:
         return " or ".join(described(member) for member in get_args(hint))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
     return names.get(hint, hint.__name__)
-
-
-def quoted(value: Any) -> str:
-    """A value for a message, cut to a readable length."""
-    text = repr(value)
-    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "..."

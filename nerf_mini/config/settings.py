@@ -8,10 +8,10 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from nerf_mini.config.limits import bare, described, hints, of_kind, quoted
+from nerf_mini.config.limits import bare, described, hints, of_kind
 from nerf_mini.config.presets import PRESETS
 from nerf_mini.config.sections import MODELS, Config
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 
 
 def from_preset(preset: str = "default", **settings: Any) -> Config:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.config.limits import quoted
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import LENS_PARAMETERS, Cameras
 from nerf_mini.geometry.lenses import LENSES
 from nerf_mini.geometry.space import SPACES, Space

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.config import Config, from_dict, to_dict
-from nerf_mini.config.limits import quoted
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
 from nerf_mini.runs import cameras as cameras_file

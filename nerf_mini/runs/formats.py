@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini import __version__
-from nerf_mini.config.limits import quoted
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 
 # Parts of a checkpoint; an array's name is the path to it, such as parameters/field/coarse/layer0/weight.
 PARAMETERS, MEAN, VARIANCE, SAMPLER = "parameters", "mean", "variance", "sampler"

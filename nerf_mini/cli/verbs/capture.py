@@ -9,8 +9,8 @@ import numpy as np
 
 from nerf_mini.cli.arguments import CaptureArguments
 from nerf_mini.cli.progress import StageBars, say
+from nerf_mini.errors import listed
 from nerf_mini.scenes.capture import Captured, CaptureOptions, capture_photos, work_folder
-from nerf_mini.scenes.capture.models import listed
 
 
 def run(arguments: CaptureArguments) -> None:
@@ -36,9 +36,9 @@ def _report(made: Captured, seconds: float) -> None:
     total = len(model) + len(made.missing)
     say(f"{len(model)} of {total} pictures got a pose, in {seconds:.0f} s")
     if made.missing:
-        say(f"without a pose: {listed(list(made.missing))}")
+        say(f"without a pose: {listed(made.missing, 12)}")
     if made.unreadable:
-        say(f"cannot be read (export them as JPEG or PNG): {listed(list(made.unreadable))}")
+        say(f"cannot be read (export them as JPEG or PNG): {listed(made.unreadable, 12)}")
     seen, focal = len(model.point) / len(model), _focal_lengths(model.cameras.focal)
     say(f"{len(model.positions)} points, {seen:.0f} in a picture, reprojected to {model.error:.2f} pixels")
     say(f"focal length {focal} pixels, {model.cameras.lens[0]}")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nerf_mini.errors import UserError
-from nerf_mini.scenes.checks.base import natural, quoted
+from nerf_mini.errors import UserError, plain
+from nerf_mini.scenes.checks.base import natural
 from nerf_mini.scenes.checks.pictures import BLUR_WIDTH, sharpness
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
@@ -70,7 +70,7 @@ def photos_in(folder: Path, consecutive: bool = False) -> Photos:
     if len(photos) < FEWEST:
         what = f"{len(photos)} photos ({', '.join(SUFFIXES)})" if photos else f"no photos ({', '.join(SUFFIXES)})"
         other = (
-            f", and {len(unreadable)} files that cannot be read, such as {quoted(unreadable[0])}" if unreadable else ""
+            f", and {len(unreadable)} files that cannot be read, such as {plain(unreadable[0])}" if unreadable else ""
         )
         raise UserError(f"{folder}: holds {what}{other}; at least {FEWEST} are needed, and 50 to 150 are good.")
     photos.sort(key=lambda photo: natural(photo.name))

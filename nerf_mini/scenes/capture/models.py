@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, listed
 from nerf_mini.geometry.aim import Aim
 from nerf_mini.geometry.cameras import Cameras
 
@@ -97,13 +97,13 @@ def accepted(model: Model | None, names: list[str]) -> tuple[Model, list[str]]:
     if len(groups) > 1:
         apart = [model.names[view] for group in groups[1:] for view in group.tolist()]
         warnings.append(
-            f"{len(apart)} pictures do not hold together with the others, and are left out: {listed(apart)}."
+            f"{len(apart)} pictures do not hold together with the others, and are left out: {listed(apart, 12)}."
         )
         model = model.kept(groups[0])
     strays = _strays(model.cameras.poses)
     if strays.any():
         warnings.append(
-            f"far away from all others, and left out: {listed([model.names[i] for i in np.flatnonzero(strays)])}."
+            f"far away from all others, and left out: {listed([model.names[i] for i in np.flatnonzero(strays)], 12)}."
         )
         model = model.kept(np.flatnonzero(~strays))
     share = len(model) / len(names)
@@ -111,7 +111,7 @@ def accepted(model: Model | None, names: list[str]) -> tuple[Model, list[str]]:
     if share < LEAST_SHARE:
         raise UserError(
             f"only {len(model)} of {len(names)} pictures got a pose that can be believed; without one: "
-            f"{listed(missing)}. {TELL}"
+            f"{listed(missing, 12)}. {TELL}"
         )
     _require_points(model)
     if share < GOOD_SHARE:
@@ -149,9 +149,3 @@ def _doubts(model: Model) -> list[str]:
     if aim.front < LOOSE and aim.miss > SCATTERED:
         doubts.append("the cameras look at no common point: right for a walk inside a room, wrong around an object.")
     return doubts
-
-
-def listed(names: list[str], most: int = 12) -> str:
-    """Names for a sentence."""
-    shown = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

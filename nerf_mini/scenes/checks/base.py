@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from nerf_mini.errors import listed
 from nerf_mini.geometry.aim import Aim
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
@@ -20,9 +21,7 @@ Severity = Literal["note", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
 
 SAMPLED = 4096  # pixels of a picture that a quick look takes
-FORWARD_SPREAD = 0.03  # spread of optical axes below which a capture looks one way
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -151,9 +150,7 @@ class Survey(Aim):
 
     def listed(self, views: Iterable[int]) -> str:
         """Names of views for a sentence, the first few of them."""
-        names = [self.names[view] for view in views]
-        shown = ", ".join(quoted(name) for name in names[:_MOST_NAMED])
-        return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
+        return listed([self.names[view] for view in views])
 
 
 Check = Callable[[Survey], Iterable[Finding]]
@@ -168,8 +165,3 @@ def exposure(pixels: np.ndarray) -> float:
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """A key for sorting by which 2 comes before 10."""
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"([0-9]+)", name) if part)
-
-
-def quoted(name: str, longest: int = 40) -> str:
-    """A name for a message, cut to a readable length."""
-    return name if len(name) <= longest else f"{name[: longest - 3]}..."

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nerf_mini.scenes.checks.base import FORWARD_SPREAD, Finding, Survey
+from nerf_mini.scenes.checks.base import Finding, Survey
+from nerf_mini.scenes.settling import FORWARD_SPREAD
 
 NEAREST, FARTHEST = 1.0, 20.0  # cameras from the middle of a box, in half sides
 LEAST_HIT, LEAST_INSIDE, LEAST_BOUNDED = 0.2, 0.9, 0.95

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nerf_mini.scenes.checks.base import FORWARD_SPREAD, Finding, Survey
+from nerf_mini.scenes.checks.base import Finding, Survey
+from nerf_mini.scenes.settling import FORWARD_SPREAD
 
 ROTATION_TOLERANCE = 1e-3
 BACKWARDS, CROSSING = 0.2, 0.3  # cameras with what they look at behind them, whose axes meet all the same

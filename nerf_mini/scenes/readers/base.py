@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.space import SpaceKind
 from nerf_mini.scenes.scene import Scene
 
 _ROTATION_TOLERANCE = 1e-3
-_LONGEST_QUOTE = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,6 @@ class Reader:
     looks_for: str
     recognise: Callable[[Path], bool]
     read: Callable[[Request], Scene]
-
-
-def quoted(value: object) -> str:
-    """A value of a file for a message, cut to a readable length."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names for a message: the first few, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(quoted(name)[1:-1] for name in names[:most]) + more
 
 
 def number(content: Mapping[str, Any], key: str, where: object, default: float | None = None) -> float:

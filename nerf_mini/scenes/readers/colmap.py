@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from nerf_mini.errors import UserError, log_warning
-from nerf_mini.scenes.readers.base import Reader, Request, listed, quoted
+from nerf_mini.errors import UserError, listed, log_warning, plain
+from nerf_mini.scenes.readers.base import Reader, Request
 from nerf_mini.scenes.readers.colmap_files import (
     MODELS,
     ModelCamera,
@@ -162,7 +162,7 @@ def _read_list(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read as a list of names ({quoted(str(error))[1:-1]}).") from error
+        raise UserError(f"{file}: cannot be read as a list of names ({plain(str(error))}).") from error
     return [line.strip() for line in lines if line.strip()]
 
 

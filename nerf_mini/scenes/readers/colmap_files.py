@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.errors import UserError
-from nerf_mini.scenes.readers.base import quoted
+from nerf_mini.errors import UserError, plain, quoted
 from nerf_mini.scenes.readers.packed import Packed
 
 PARTS = ("cameras", "images")
@@ -204,7 +203,7 @@ def _images_of_bytes(data: Packed) -> Iterator[ModelImage]:
         name = data.text("the name of an image")
         features = data.take(_FEATURE, data.count("features"), "features")
         of_points = features[features["point"] != _NO_POINT]
-        where = f"{where}: image {quoted(name)[1:-1]}"
+        where = f"{where}: image {plain(name)}"
         yield _checked_image(
             name, head["quaternion"], head["translation"], int(head["camera"]),
             (of_points["place"], of_points["point"]), where,

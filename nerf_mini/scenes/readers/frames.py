@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, listed, plain, quoted
 from nerf_mini.io.files import read_json
-from nerf_mini.scenes.readers.base import listed, quoted
 from nerf_mini.scenes.readers.pictures import Picture, find_pictures, open_pictures
 
 
@@ -28,7 +27,7 @@ class Frame:
 
     @property
     def where(self) -> str:
-        return f"{self.file}: frame {self.index} ({quoted(self.name)[1:-1]})"
+        return f"{self.file}: frame {self.index} ({plain(self.name)})"
 
     def value(self, key: str) -> Any:
         """What the frame holds under a key that must be there."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.errors import UserError
-from nerf_mini.scenes.readers.base import Reader, Request, checked_pose, listed
+from nerf_mini.errors import UserError, listed
+from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
 from nerf_mini.scenes.readers.intrinsics import checked_intrinsics, checked_size
 from nerf_mini.scenes.readers.pictures import find_pictures, levels_of, open_pictures, pictures_in
 from nerf_mini.scenes.readers.shots import Shot, captured

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.errors import UserError
-from nerf_mini.scenes.readers.base import quoted
+from nerf_mini.errors import UserError, quoted
 
 
 def read_bytes(file: Path) -> bytes:

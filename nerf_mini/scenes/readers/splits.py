@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nerf_mini.errors import UserError, log_warning
-from nerf_mini.scenes.readers.base import listed
+from nerf_mini.errors import UserError, listed, log_warning
 from nerf_mini.scenes.scene import SPLITS
 
 HELD_OUT_EVERY = 8  # the convention of LLFF, mip-NeRF 360 and all who compare with them

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.errors import UserError, log_warning
-from nerf_mini.geometry.lenses import LENSES
+from nerf_mini.errors import UserError, listed, log_warning, quoted
 from nerf_mini.io.images import read_header
-from nerf_mini.scenes.readers.base import Reader, Request, checked_pose, finite, listed, number, quoted
+from nerf_mini.scenes.readers.base import Reader, Request, checked_pose, finite, number
 from nerf_mini.scenes.readers.blender import LENS_KEYS, read_blender
 from nerf_mini.scenes.readers.colmap_files import model_folders, read_points
 from nerf_mini.scenes.readers.frames import Frame, found_pictures, read_frames
@@ -204,10 +203,6 @@ def _intrinsics(folder: Path, frame: Frame, picture: Picture) -> Intrinsics:
         return checked_intrinsics(size, (focal_x, focal_y or focal_x), center, where, "fisheye", coefficients)
     # k4 is of r^8 in nerfstudio, of a denominator in OpenCV, and ignored by instant-ngp
     lens = "radial-polynomial" if coefficients["k4"] else "radial-tangential"
-    if lens not in LENSES:
-        raise UserError(
-            f"{where}: 'k4' of a perspective lens is not supported. Undistort the pictures, and set it to 0."
-        )
     return checked_intrinsics(size, (focal_x, focal_y or focal_x), center, where, lens, coefficients)
 
 
