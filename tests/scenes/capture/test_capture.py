@@ -379,7 +379,7 @@ def test_photos_of_a_known_scene_get_their_poses(tmp_path):
     """A textured ball on a floor, at 480 pixels: poses agree with the truth after alignment."""
     pytest.importorskip("pycolmap")
     sys.path.insert(0, str(Path(__file__).parents[1] / "checks"))
-    from captures import capture
+    from known_scene import capture
 
     scene = capture(scale=6.0)
     folder = tmp_path / "photos"

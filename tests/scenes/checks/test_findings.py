@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from captures import FOCAL, VIEWS, WIDTH, capture, with_cameras, with_pictures, with_poses, without_points
+from known_scene import FOCAL, VIEWS, WIDTH, capture, with_cameras, with_pictures, with_poses, without_points
 from PIL import Image, ImageFilter
 
 from nerf_mini.geometry.poses import look_at, rigid_motion
