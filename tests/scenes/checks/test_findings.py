@@ -336,9 +336,10 @@ def test_few_views_far_apart(bare):
 
 
 def test_errors_are_those_of_the_full_size(sound):
-    """Points seen in pictures three times as large: the ratio is found, and errors are in their pixels."""
+    """Points seen in pictures three times as large: the ratio is theirs, and errors are in their pixels."""
     seen = sound.points.observations
-    points = replace(sound.points, observations=replace(seen, place=3 * seen.place))
+    size = np.tile(3 * sound.splits["train"].cameras.size[:1], (len(seen.names), 1))
+    points = replace(sound.points, observations=replace(seen, place=3 * seen.place, size=size))
     small, large = reprojection_errors(Survey(sound)), reprojection_errors(Survey(replace(sound, points=points)))
     assert small.ratio == 1.0 and large.ratio == pytest.approx(3.0, rel=5e-3)
     assert np.median(large.pixels) == pytest.approx(3 * np.median(small.pixels), rel=0.2)
