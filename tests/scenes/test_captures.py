@@ -224,6 +224,22 @@ def test_lists_of_names_beside_a_model(tmp_path):
         load_scene(folder)
 
 
+def test_pictures_in_neither_list_are_dropped_with_what_was_seen_in_them(tmp_path):
+    folder = write_colmap(tmp_path, make_capture())
+    (folder / "train_list.txt").write_text("p01.png\np05.png\np06.png\n")
+    (folder / "test_list.txt").write_text("p03.png\n")
+    scene = load_scene(folder)
+    seen = scene.points.observations
+    assert set(seen.names) == {"p01", "p03", "p05", "p06"}
+    assert len(seen.size) == 4 and np.array_equal(np.bincount(seen.image), np.full(4, len(scene.points.positions)))
+    found = by_name(scene)
+    for index, name in enumerate(seen.names):
+        views, view = found[name]
+        mine = seen.image == index
+        place = views.cameras.project(scene.points.positions[seen.point[mine]], np.full(mine.sum(), view))
+        np.testing.assert_allclose(place, seen.place[mine], atol=1e-9)
+
+
 def _split_files(folder: Path, capture: Capture, **top: object) -> Path:
     for split, part in (("train", slice(0, 6)), ("test", slice(6, 9))):
         write_transforms(folder, some(capture, part), f"transforms_{split}.json", **top)
@@ -391,6 +407,15 @@ def test_masks_of_each_kind(tmp_path):
     write_image(folder / "masks" / "p01.png", _mask()[:, :9])
     with pytest.raises(UserError, match=r"frame 1 .*p01\.png: the mask has 9x16 pixels, its picture 24x16"):
         load_scene(folder)
+
+
+def test_masks_that_leave_nothing(tmp_path):
+    folder = write_colmap(tmp_path, make_capture())
+    for index in range(9):
+        write_image(folder / "masks" / f"p{index:02d}.png", np.zeros((16, 24), np.uint8))
+    with pytest.raises(UserError, match="masks leave nothing to train on; black is ignored"):
+        load_scene(folder)
+    assert load_scene(folder, splits=("test",)).splits["test"].valid is not None, "nothing was to be trained on"
 
 
 def test_opacity_in_a_file_of_its_own(tmp_path):

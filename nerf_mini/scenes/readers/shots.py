@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from nerf_mini.scenes.lens_limits import lens_masks
 from nerf_mini.scenes.readers.base import Request
 from nerf_mini.scenes.readers.intrinsics import Intrinsics
 from nerf_mini.scenes.readers.pictures import Mask, Picture, Size, proportional, unique_names
-from nerf_mini.scenes.scene import BLACK, WHITE, Scene, SparsePoints, Views
+from nerf_mini.scenes.scene import BLACK, WHITE, Observations, Scene, SparsePoints, Views
 from nerf_mini.scenes.settling import settled
 
 FARTHEST = 1e9  # from the origin that a camera may stand, in the units of the files; more is a damaged file
@@ -89,9 +88,10 @@ def captured(
         shots: of each split that has any, with "train" among them even if it is not asked for: the world is settled by
             it. Only pictures of splits that are asked for are read.
         held_out: the rule in words.
-        points: in the coordinates of the files; images of their observations are numbered through all shots.
+        points: in the coordinates of the files; observations in pictures of no split are dropped.
+
+    Raises UserError where no picture, or no pixel of any, is left to train on.
     """
-    request.bounds(0.0, sys.float_info.max)  # what the user asks for must be a range
     if "train" not in shots:
         raise UserError(f"{request.path}: no picture is left to train on.")
     shots = {split: [turned_to_fit(shot) for shot in part] for split, part in shots.items()}
@@ -106,14 +106,28 @@ def captured(
         if split == "train" or split in request.splits:
             make = read_views if split in request.splits else _views_without_pixels
             splits[split] = make(part, [short[shot.name] for shot in part])
+    if splits["train"].valid is not None and not splits["train"].valid.any():
+        raise UserError(f"{request.path}: masks leave nothing to train on; black is ignored.")
     if points is not None and points.observations is not None:
-        called = tuple(short[name] for name in points.observations.names)
-        points = replace(points, observations=replace(points.observations, names=called))
+        points = replace(points, observations=_observed(points.observations, short))
     folder = request.path.resolve()
     name = folder.parent.name if folder.is_file() else folder.name
     scene = Scene(name, request.path, kind, splits, background_of(everything), held_out, points)
     scene = settled(scene, request.space, request.near, request.far)
     return replace(scene, splits={split: scene.splits[split] for split in splits if split in request.splits})
+
+
+def _observed(seen: Observations, short: Mapping[str, str]) -> Observations:
+    """The observations in pictures that are in some split, by their short names."""
+    kept = np.array([name in short for name in seen.names], bool)
+    known = kept[seen.image]
+    return Observations(
+        seen.point[known],
+        (np.cumsum(kept) - 1)[seen.image[known]],
+        seen.place[known],
+        tuple(short[name] for name in seen.names if name in short),
+        None if seen.size is None else seen.size[kept],
+    )
 
 
 def background_of(shots: Sequence[Shot]) -> tuple[float, float, float]:
