@@ -1,5 +1,6 @@
 """From a path to a scene: the list of readers, and which of them a path is for."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -47,6 +48,7 @@ def load_scene(
         raise UserError(f"the downscale factor must be at least 1, not {downscale}.")
     if test_every is not None and test_every < 2:
         raise UserError(f"--test-every {test_every}: must be at least 2, or nothing is left to train on.")
+    _check_distances(near, far)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder.")
     request = Request(path, downscale, splits, near, far, test_every, space)
@@ -61,6 +63,16 @@ def load_scene(
             return scene
         looked_for.append(reader.looks_for)
     raise UserError(f"{path}: not a data set that is known here. Looked for: {'; '.join(looked_for)}.")
+
+
+def _check_distances(near: float | None, far: float | None) -> None:
+    """Raise a UserError unless what the user asks for is a range, or the beginning or the end of one."""
+    least, most = near if near is not None else 0.0, far if far is not None else sys.float_info.max
+    if not 0.0 <= least < most < float("inf"):
+        given = " and ".join(
+            f"{name} {value}" for name, value in (("--near", near), ("--far", far)) if value is not None
+        )
+        raise UserError(f"{given}: not a range of distances; need 0 <= near < far, both finite.")
 
 
 def _plug_ins() -> Iterator[tuple[str, Reader]]:

@@ -240,6 +240,23 @@ def test_small_tiny_nerf_files(tmp_path, count, sizes):
     assert {split: len(views) for split, views in scene.splits.items()} == sizes
 
 
+@pytest.mark.parametrize(
+    "bounds", [{"near": 5, "far": 3}, {"near": 2, "far": 2}, {"near": -1}, {"far": 0}, {"near": math.nan}]
+)
+@pytest.mark.parametrize("space", [None, "box", "unbounded"])
+def test_distances_that_are_no_range_are_refused_in_any_space(folder, bounds, space):
+    with pytest.raises(UserError, match=r"^--(near|far) .*not a range of distances; need 0 <= near < far"):
+        load_scene(folder, space=space, **bounds)
+
+
+def test_distances_of_a_settled_scene_have_nothing_to_do_with_those_of_its_file(folder, tmp_path):
+    for path in (folder, _npz(tmp_path / "tiny_nerf_data.npz", count=5)):
+        cameras = load_scene(path, space="unbounded", near=10.0).splits["train"].cameras
+        assert (cameras.near == 10.0).all() and (cameras.far > 10.0).all()
+        with pytest.raises(UserError, match=r"near 10\.0 and far 6\.0"):
+            load_scene(path, near=10.0)
+
+
 def test_tiny_nerf_files_honour_what_the_user_asks_for(tmp_path):
     file = _npz(tmp_path / "few.npz", count=5)
     scene = load_scene(file, test_every=2, downscale=1.5, space="box")

@@ -42,7 +42,7 @@ def read_blender(request: Request, frames: Mapping[str, Sequence[Frame]]) -> Sce
     for split in reversed([split for split in request.splits if split in frames]):
         first = frames[split][0]  # where files differ, the split asked for first decides
         near, far = number(first.top, "near", first.file, near), number(first.top, "far", first.file, far)
-    if request.space is None:
+    if request.space is None:  # else the user's are in units of the settled scene
         near, far = request.bounds(near, far)
     if request.test_every is not None:
         frames, held_out = _pooled(frames, request.test_every)

@@ -44,7 +44,9 @@ def read_tiny_nerf(request: Request) -> Scene:
     poses = _checked_poses(file, arrays["poses"], len(images))
     focal = _checked_focal(file, arrays["focal"])
     height, width = images.shape[1:3]
-    near, far = request.bounds(DEFAULT_NEAR, DEFAULT_FAR)
+    near, far = DEFAULT_NEAR, DEFAULT_FAR
+    if request.space is None:  # else the user's are in units of the settled scene
+        near, far = request.bounds(near, far)
     size = _downscaled_size(file, (width, height), request.downscale)
     ratio = np.array(size) / (width, height)
     cameras = Cameras.make(poses, size, focal * ratio, 0.5 * np.array([width, height]) * ratio, near, far)
