@@ -30,7 +30,9 @@ def bounds(survey: Survey) -> Iterator[Finding]:
 
 
 def box(survey: Survey) -> Iterator[Finding]:
-    """The box of a bounded scene is what the cameras see, from not too near and not too far."""
+    """The box of a bounded scene is what the cameras see, from not too far; and, where it is a guess from near and far,
+    from outside of it. One that is known may hold its cameras: a room does, and transparent pictures may be close-ups.
+    """
     space = survey.scene.space
     if space is not None and space.kind != "box":
         return
@@ -41,7 +43,8 @@ def box(survey: Survey) -> Iterator[Finding]:
     if not np.isfinite(half) or half <= 0:
         return
     away = float(np.median(np.linalg.norm(survey.positions - center, axis=1))) / half
-    if not NEAREST <= away <= FARTHEST:
+    least = NEAREST if space is None else 0.0
+    if not least <= away <= FARTHEST:
         text = f"The cameras are {away:.2g} half sides from the middle of the scene's box; 1 to 20 are usual."
         what = "Much of what they see is beyond it" if away < NEAREST else "What they see is a speck within it"
         yield Finding("box", "warning", f"{text} {what}.", "Set --near and --far, or --space unbounded.")

@@ -307,6 +307,20 @@ def test_points_beyond_the_box_and_far(sound):
     assert "bounds" in doubts(quick_findings(cut))
 
 
+def test_cameras_at_the_wall_of_a_settled_box_are_no_fault(bare):
+    """Such a box has its size from what it holds, or is a room: how far off cameras stand is no sign of anything."""
+
+    def transparent(pictures):
+        ball = np.hypot(*(np.indices(pictures[0].shape[:2]) - np.array(pictures[0].shape[:2])[:, None, None] / 2)) < 15
+        return [np.dstack([picture, np.where(ball, 255, 0).astype(np.uint8)]) for picture in pictures]
+
+    close = replace(with_pictures(bare, transparent), space=Space("box", (0.0, 0.0, 0.0), Survey(bare).distance * 1.01))
+    for scene in (settled(bare, space="box"), settled(with_pictures(bare, transparent)), close):
+        assert scene.space.kind == "box" and not {"box", "scale"} & set(doubts(quick_findings(scene)))
+    speck = replace(bare, space=Space("box", (0.0, 0.0, 0.0), 0.01))
+    assert "box" in doubts(quick_findings(speck))
+
+
 def test_poses_that_occur_twice(bare):
     def doubled(poses):
         poses[1] = poses[0]
