@@ -103,7 +103,7 @@ def frames_of(video: Path, folder: Path, count: int, largest: int, progress: Pro
         UserError: the file is no video, holds too few frames, or the reader of videos is not installed.
     """
     frames, total = _opened(video)
-    length = max(1, total // count)
+    count = min(count, total)
     folder.mkdir(parents=True, exist_ok=True)
     best: tuple[float, np.ndarray] | None = None
     written = 0
@@ -111,10 +111,14 @@ def frames_of(video: Path, folder: Path, count: int, largest: int, progress: Pro
         value = sharpness(_grey(frame))
         if best is None or value > best[0]:
             best = (value, frame)
-        if (index + 1) % length == 0:
+        if written < count - 1 and index + 1 >= (written + 1) * total // count:
             _write(best[1], folder / f"{written + 1:05d}.jpg", largest)
             best, written = None, written + 1
-            progress("frames", min(index + 1, total), total)
+            progress("frames", index + 1, total)
+    if best is not None:  # the last stretch lasts as long as the video, whose length is an estimate
+        _write(best[1], folder / f"{written + 1:05d}.jpg", largest)
+        written += 1
+        progress("frames", total, total)
     if written < FEWEST:
         raise UserError(f"{video}: gave {written} frames; at least {FEWEST} are needed. Is the file complete?")
 

@@ -13,7 +13,7 @@ from nerf_mini.cli.program import main
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at, rigid_motion
-from nerf_mini.scenes.capture import CaptureOptions, capture_photos, work_folder
+from nerf_mini.scenes.capture import CaptureOptions, capture_photos, gathering, work_folder
 from nerf_mini.scenes.capture.capturing import pairs_to_match
 from nerf_mini.scenes.capture.engine import Recipe
 from nerf_mini.scenes.capture.gathering import frames_of
@@ -362,6 +362,21 @@ def test_a_video_gives_the_sharpest_frame_of_each_stretch(tmp_path):
             assert np.abs(np.asarray(image).astype(float) - wanted).mean() < 12
     with pytest.raises(UserError, match="gave 2 frames"):
         frames_of(tmp_path / "walk.mp4", tmp_path / "few", 2, 640, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("total", "decoded", "count"), [(299, 299, 150), (40, 40, 7), (40, 43, 7), (40, 37, 7), (5, 5, 9)]
+)
+def test_a_video_gives_as_many_frames_as_asked_for(tmp_path, monkeypatch, total, decoded, count):
+    """Stretches differ by a frame at most, whatever the number of frames; which is an estimate."""
+    frames = [np.full((4, 4, 3), index % 256, np.uint8) for index in range(decoded)]
+    monkeypatch.setattr(gathering, "_opened", lambda video: (iter(frames), total))
+    stages = []
+    frames_of(tmp_path / "walk.mp4", tmp_path / "frames", count, 640, lambda *report: stages.append(report))
+    assert len(list((tmp_path / "frames").iterdir())) == min(count, total)
+    assert stages[-1] == ("frames", total, total) and [done for _, done, _ in stages] == sorted(s[1] for s in stages)
+    lengths = np.diff([0, *(done for _, done, _ in stages)])
+    assert lengths.max() - lengths.min() <= 1
 
 
 def test_a_video_that_is_none(tmp_path):
