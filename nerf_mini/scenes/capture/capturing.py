@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from nerf_mini.errors import UserError
 from nerf_mini.io.files import folder_made_atomically, read_json, write_json
 from nerf_mini.scenes.capture.engine import Colmap, Engine, Recipe
-from nerf_mini.scenes.capture.gathering import VIDEOS, Photos, Progress, frames_of, photos_in
+from nerf_mini.scenes.capture.gathering import VIDEOS, Photos, Progress, frames_of, linked, photos_in
 from nerf_mini.scenes.capture.models import Model, accepted, largest
 from nerf_mini.scenes.capture.writing import write_data_set
 
@@ -23,7 +23,7 @@ MOST_EXHAUSTIVE = 120  # photos of which every pair is tried
 OVERLAP = 10  # doublings: in a sequence, each is tried with those 1, 2, 4, ... 512 later
 MANY = 30  # pictures from which a lens with four parameters can be told
 FEATURES_AT_ONCE, PAIRS_AT_ONCE = 8, 200  # between two reports of progress
-_STATE, _DATABASE, _FRAMES, _MODELS = "state.json", "database.db", "frames", "models"
+_STATE, _DATABASE, _FRAMES, _PHOTOS, _MODELS = "state.json", "database.db", "frames", "photos", "models"
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def capture_photos(
     found = _gathered(photos, work, options, progress)
     recipe = _recipe(found, options)
     _continue_or_restart(work, found, recipe)
-    database = work / _DATABASE
-    _find_features(engine, database, found, recipe, progress)
-    _match(engine, database, found, options, recipe, progress)
-    model = _poses(engine, work, found, recipe, progress)
+    database, plain = work / _DATABASE, linked(found, work / _PHOTOS)
+    _find_features(engine, database, plain, recipe, progress)
+    _match(engine, database, plain, options, recipe, progress)
+    model = _renamed(_poses(engine, work, plain, recipe, progress), dict(zip(plain.names, found.names, strict=True)))
     model, warnings = accepted(model, found.names)
     with folder_made_atomically(output) as folder:
         model, shrunk = write_data_set(folder, found.folder, model, options.max_size, progress)
@@ -144,7 +144,10 @@ def _recipe(found: Photos, options: CaptureOptions) -> Recipe:
 def _continue_or_restart(work: Path, found: Photos, recipe: Recipe) -> None:
     """Keep the database of an interrupted call if it was of the same photos, and sought in the same way."""
     identity = {
-        "photos": [[photo.name, *photo.size, *photo.stamp] for photo in found.photos],
+        "photos": [
+            [plain, photo.name, *photo.size, *photo.stamp]
+            for plain, photo in zip(found.plain_names, found.photos, strict=True)
+        ],
         "recipe": asdict(replace(recipe, threads=0)),
     }
     if _state(work) != json.loads(json.dumps(identity)):
@@ -207,6 +210,10 @@ def _poses(engine: Engine, work: Path, found: Photos, recipe: Recipe, progress: 
         progress("poses", placed, total)
 
     return largest(engine.models(work / _DATABASE, found.folder, work / _MODELS, recipe, another))
+
+
+def _renamed(model: Model | None, names: Mapping[str, str]) -> Model | None:
+    return None if model is None else replace(model, names=tuple(names[name] for name in model.names))
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -41,7 +41,9 @@ class Recipe:
 
 
 class Engine(Protocol):
-    """What is asked of structure from motion. The database is a file that may hold what an earlier call found."""
+    """What is asked of structure from motion. The database is a file that may hold what an earlier call found. Names
+    of pictures are plain: no spaces, no signs.
+    """
 
     def features(
         self, database: Path, folder: Path, names: Sequence[str], size: tuple[int, int], recipe: Recipe

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Photos:
     def names(self) -> list[str]:
         return [photo.name for photo in self.photos]
 
+    @property
+    def plain_names(self) -> list[str]:
+        """Their numbers in order, from 1, and their suffixes."""
+        return [f"{i:05d}{Path(photo.name).suffix.lower()}" for i, photo in enumerate(self.photos, start=1)]
+
 
 def photos_in(folder: Path, consecutive: bool = False) -> Photos:
     """The photos in a folder and the folders in it. Raises UserError where there are fewer than three."""
@@ -75,6 +81,24 @@ def photos_in(folder: Path, consecutive: bool = False) -> Photos:
         raise UserError(f"{folder}: holds {what}{other}; at least {FEWEST} are needed, and 50 to 150 are good.")
     photos.sort(key=lambda photo: natural(photo.name))
     return Photos(folder, tuple(photos), tuple(unreadable), consecutive)
+
+
+def linked(found: Photos, folder: Path) -> Photos:
+    """The same photos under plain names, 00001.jpg and so on in their order, in a folder that is made anew.
+
+    Programs that are handed lists of names split these at spaces. Photos are linked, or copied where that cannot be.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    names = found.plain_names
+    for photo, name in zip(found.photos, names, strict=True):
+        source = (found.folder / photo.name).resolve()
+        try:
+            os.symlink(source, folder / name)
+        except OSError:  # a file system without links, or a user without the right to make them
+            shutil.copyfile(source, folder / name)
+    photos = tuple(replace(photo, name=name) for photo, name in zip(found.photos, names, strict=True))
+    return replace(found, folder=folder, photos=photos)
 
 
 def _hidden(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Photos to a data set: what is asked of structure from motion, what of its answer is believed, what is written."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,10 @@ class FakeEngine:
         self.described, self.pairs, self.recipe = [], [], None
 
     def features(self, database, folder, names, size, recipe):
+        for name in names:
+            assert re.fullmatch(r"\d{5}\.[a-z]+", name), "lists of names are split at spaces"
+            with Image.open(folder / name) as image:
+                assert image.size == size
         self.described.append((tuple(names), size))
         self.recipe = recipe
         before = database.read_text().split() if database.exists() else []
@@ -161,8 +166,36 @@ def test_pairs():
 def test_a_sequence_follows_the_numbers_in_names(photos, tmp_path):
     engine = FakeEngine()
     capture_photos(photos, tmp_path / "data", CaptureOptions(matching="sequential"), engine=engine)
-    assert ("photo2.png", "photo3.png") in engine.pairs and ("photo9.png", "photo10.png") in engine.pairs
-    assert ("photo1.png", "photo12.png") not in engine.pairs
+    assert ("00002.png", "00003.png") in engine.pairs and ("00009.png", "00010.png") in engine.pairs
+    assert ("00001.png", "00012.png") not in engine.pairs
+
+
+def test_photos_may_have_any_name(photos, tmp_path):
+    """The data set keeps the names, of which the engine is told nothing."""
+    names = ["# first.png", "a b.png", "sub folder/x  y.PNG", "é\u4e2d.png"]
+    (photos / "sub folder").mkdir()
+    for number, name in enumerate(names, start=1):
+        (photos / f"photo{number}.png").rename(photos / name)
+    engine = FakeEngine()
+    with pytest.raises(KeyboardInterrupt):
+        capture_photos(photos, tmp_path / "data", engine=FakeEngine(interrupted_at="match"))
+    made = capture_photos(photos, tmp_path / "data", engine=engine)
+    assert engine.described == [] and len(engine.pairs) == COUNT * (COUNT - 1) / 2
+    assert made.missing == () and set(names) < set(made.model.names)
+    for name in names:
+        assert (tmp_path / "data" / "images" / name).read_bytes() == (photos / name).read_bytes()
+    assert set(poses_of(tmp_path / "data")) == {f"images/{name}" for name in made.model.names}
+
+
+def test_a_photo_that_takes_the_place_of_another_is_not_taken_for_it(photos, tmp_path):
+    """Two photos that swap names, and with them their plain names, are sought again."""
+    with pytest.raises(KeyboardInterrupt):
+        capture_photos(photos, tmp_path / "data", engine=FakeEngine(interrupted_at="match"))
+    for old, new in (("photo3", "x"), ("photo4", "photo3"), ("x", "photo4")):
+        (photos / f"{old}.png").rename(photos / f"{new}.png")
+    engine = FakeEngine()
+    capture_photos(photos, tmp_path / "data", engine=engine)
+    assert sum(len(names) for names, _ in engine.described) == COUNT
 
 
 def test_photos_of_several_sizes_have_several_cameras(photos, tmp_path):
@@ -174,7 +207,7 @@ def test_photos_of_several_sizes_have_several_cameras(photos, tmp_path):
         engine.found = lambda names: []
         capture_photos(photos, tmp_path / "other", engine=engine)
     asked = {name: size for names, size in engine.described for name in names}
-    assert asked["photo2.png"] == (HEIGHT, WIDTH) and asked["photo3.png"] == (WIDTH, HEIGHT)
+    assert asked["00002.png"] == (HEIGHT, WIDTH) and asked["00003.png"] == (WIDTH, HEIGHT)
     assert len(asked) == COUNT == sum(len(names) for names, _ in engine.described)
 
 
@@ -402,8 +435,8 @@ def test_photos_of_a_known_scene_get_their_poses(tmp_path):
     truth = {}
     for views in scene.splits.values():
         for index, name in enumerate(views.names):
-            Image.fromarray(views.image(index)).save(folder / f"{name}.png")
-            truth[f"{name}.png"] = views.cameras.poses[index]
+            Image.fromarray(views.image(index)).save(folder / f"a {name}.png")
+            truth[f"a {name}.png"] = views.cameras.poses[index]
     made = capture_photos(folder, tmp_path / "data", CaptureOptions(threads=1))
     assert len(made.model) >= 16 and made.model.error < 1.0
     wanted = np.stack([truth[name] for name in made.model.names])[:, :3, 3]
