@@ -21,6 +21,7 @@ NEAR, FAR = 0.05, 1e3  # of a capture about which no more is known, in radii of 
 NEAREST_SHARE, NEARER = 1e-3, 0.9  # a view begins before this share of its sparse points, and a little nearer yet
 AHEAD, STANDING_BACK = 0.1, 0.9  # of the least cosine of forward views, and of the way to the nearest thing
 ROOM, FEW_POINTS = 4.0, 50
+LEAST_COMMON = 1e-6  # of the mean axes of cameras, below which they have none
 LEAST_TRACK = 3  # pictures that must have seen a point before it is trusted
 
 
@@ -115,7 +116,9 @@ def _before(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
     """The frame (4, 4) of the mean camera, and the distance before it at which something begins."""
     frame = np.eye(4)
     back, up = cameras.poses[:, :3, 2].mean(axis=0), cameras.poses[:, :3, 1].mean(axis=0)
-    back /= np.linalg.norm(back)
+    if np.linalg.norm(np.cross(up, back)) < LEAST_COMMON:  # axes that cancel out have no mean
+        up, back = cameras.poses[0, :3, 1], cameras.poses[0, :3, 2]
+    back = back / np.linalg.norm(back)
     right = np.cross(up, back)
     right /= np.linalg.norm(right)
     frame[:3] = np.stack([right, np.cross(back, right), back, cameras.poses[:, :3, 3].mean(axis=0)], axis=1)

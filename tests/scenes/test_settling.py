@@ -1,13 +1,18 @@
 """Captures are turned upright, centred and scaled, their space is chosen, and what was done can be undone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit
 from nerf_mini.geometry.poses import look_at, rigid_motion
+from nerf_mini.geometry.regions import make_region
+from nerf_mini.geometry.space import Space
 from nerf_mini.scenes.scene import Scene, SparsePoints, Views
 from nerf_mini.scenes.settling import settled
 
@@ -99,7 +104,36 @@ def test_bounds_come_from_points_and_give_way_to_what_is_asked_for():
     np.testing.assert_allclose(own.far, 10.0)
 
 
-def test_one_camera_and_cameras_in_one_place_settle_too():
-    for poses in (orbit(1, 3.0), np.stack([np.eye(4)] * 3), orbit(3, 3.0) @ np.diag([1.0, 1, 1, 1])):
-        scene = settled(scene_of(poses))
+def opposite():
+    """Two cameras back to back: their mean axis is no axis."""
+    return np.stack([look_at((0, 0, 0), (0, 1, 0)), look_at((0, 0, 0), (0, -1, 0))])
+
+
+@pytest.mark.parametrize("space", [None, "box", "unbounded", "forward"])
+def test_one_camera_and_cameras_in_one_place_settle_too(space):
+    for poses in (orbit(1, 3.0), np.stack([np.eye(4)] * 3), opposite()):
+        scene = settled(scene_of(poses), space=space)
         assert np.isfinite(scene.to_capture).all() and np.isfinite(scene.splits["train"].cameras.poses).all()
+        assert np.linalg.det(scene.to_capture[:3, :3]) > 0
+
+
+@pytest.mark.parametrize("poses", [opposite(), look_at((0, 0, 0), (0, 1, 0))[None]], ids=["opposite", "turned away"])
+def test_cameras_that_see_no_forward_space_are_told_so(poses):
+    """One camera looks back; or none sees what lies along -z, where it was said to be."""
+    scene = settled(scene_of(poses), space="forward")
+    cameras = scene.splits["train"].cameras
+    if len(poses) == 1:
+        cameras = replace(cameras, poses=cameras.poses @ np.diag([-1.0, 1.0, -1.0, 1.0]))
+    with pytest.raises(UserError, match=r"--space forward does not fit: camera \d does not look forward"):
+        make_region(scene.space, cameras)
+
+
+@pytest.mark.parametrize("case", ["none", "without a pose", "beyond the lens"])
+def test_a_forward_region_of_cameras_that_see_nothing_is_refused_in_a_sentence(case):
+    cameras = Cameras.make(orbit(2, 3.0), (16, 12), 1.0, lens="fisheye", lens_parameters=(0.0, -0.5, 0.0, 0.0))
+    if case == "none":
+        cameras = cameras[:0]
+    elif case == "without a pose":
+        cameras = replace(cameras, poses=np.full_like(cameras.poses, np.nan))
+    with pytest.raises(UserError, match="--space forward does not fit: no camera sees only what is ahead of it"):
+        make_region(Space("forward"), cameras)

@@ -27,10 +27,20 @@ def make_region(space: Space | None, cameras: Cameras, cube_side: float | None =
     """
     if space is None or (space.kind == "box" and cube_side is not None):
         return Box.around(cameras, cube_side)
+    if space.kind == "forward" and not _some_look_ahead(cameras):
+        raise UserError(f"--space {space.kind} does not fit: no camera sees only what is ahead of it.")
     try:
         return REGIONS[space.kind](space, cameras)
     except ValueError as error:
         raise UserError(f"--space {space.kind} does not fit: {error}.") from error
+
+
+def _some_look_ahead(cameras: Cameras) -> bool:
+    """Whether any camera has a pose and sees nothing beside or behind it."""
+    if not len(cameras):
+        return False
+    known = np.isfinite(cameras.poses).all(axis=(1, 2))
+    return bool(np.any(known & np.isfinite(cameras.frustums()).all(axis=1)))
 
 
 __all__ = ["REGIONS", "Box", "Forward", "Region", "Unbounded", "make_region"]
