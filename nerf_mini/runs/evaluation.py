@@ -106,6 +106,11 @@ def _protocol(trainer: Trainer, views: Views, fit: Fit, skipped: tuple[str, ...]
     return Protocol(fit, config.refinement.refine, config.exposure.exposure, cameras, skipped)
 
 
+def evaluation_file(run: Run, split: str, fit: Fit = "none") -> Path:
+    """RUN/eval/<split>.json; scores after a fit to the pictures have a file of their own, <split>-fit-<fit>.json."""
+    return run.evaluations / (f"{split}.json" if fit == "none" else f"{split}-fit-{fit}.json")
+
+
 def evaluate_run(
     run: Run,
     split: str = "test",
@@ -115,7 +120,7 @@ def evaluate_run(
     warn: Warn = log_warning,
     fit: Fit = "none",
 ) -> Evaluation:
-    """Evaluate the newest sound checkpoint on a split, and write RUN/eval/<split>.json.
+    """Evaluate the newest sound checkpoint on a split, and write the file that `evaluation_file` names.
 
     `fit` is that of `evaluate_views`. Raises UserError for a split that the data set lacks, for no views, and as
     `restored_trainer` and `Run.read_scene`.
@@ -126,5 +131,5 @@ def evaluate_run(
     views = scene.splits[split]
     indices = spread_indices(len(views), max_views)
     evaluation = evaluate_views(restored_trainer(run, scene, warn), views, indices, report, fit)
-    write_json(run.evaluations / f"{split}.json", {"split": split, **evaluation.to_json()})
+    write_json(evaluation_file(run, split, fit), {"split": split, **evaluation.to_json()})
     return evaluation

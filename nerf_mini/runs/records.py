@@ -75,7 +75,7 @@ class Evaluation:
         return float(np.mean([view.cc_psnr for view in self.views]))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, with the means, as in RUN/eval/<split>.json."""
+        """Plain values, with the means, as in the files of RUN/eval."""
         means = {"psnr": self.psnr, "ssim": None if math.isnan(self.ssim) else self.ssim, "cc_psnr": self.cc_psnr}
         own = asdict(self)
         return {**means, **own.pop("protocol"), "scored": self.protocol.scored, **own}

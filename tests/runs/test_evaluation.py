@@ -89,14 +89,17 @@ def test_a_pose_is_found_again_from_its_picture(trainer):
 
 def test_evaluation_says_how_scores_were_taken(own_run, capsys):
     assert main(["eval", str(own_run), "--fit-test", "exposure"]) == 0
-    found = json.loads((own_run / "eval" / "test.json").read_text())
+    file = own_run / "eval" / "test-fit-exposure.json"
+    found = json.loads(file.read_text())
     said = {key: found[key] for key in ("fit", "scored", "refine", "exposure", "cameras", "skipped")}
     assert said == {
         "fit": "exposure", "scored": "right half", "refine": "none", "exposure": "off", "cameras": "as given",
         "skipped": [],
     }  # fmt: skip
     assert found["cc_psnr"] == pytest.approx(np.mean([view["cc_psnr"] for view in found["views"]]))
-    assert "exposure of each view fitted on its left half" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "exposure of each view fitted on its left half" in said and f"written: {file}" in said
+    assert not (own_run / "eval" / "test.json").exists(), "that is for scores of pictures as they are"
     assert main(["eval", str(own_run)]) == 0
     assert json.loads((own_run / "eval" / "test.json").read_text())["scored"] == "all pixels"
 

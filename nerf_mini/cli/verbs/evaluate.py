@@ -8,7 +8,7 @@ import numpy as np
 
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
-from nerf_mini.runs.evaluation import evaluate_run
+from nerf_mini.runs.evaluation import evaluate_run, evaluation_file
 from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.records import Protocol, ViewScore
 
@@ -39,4 +39,4 @@ def run(arguments: EvalArguments) -> None:
         f" mean of {len(result.views)} views at step {result.step}; {result.seconds_per_view:.2f} s per view;"
         f" PSNR {result.cc_psnr:.2f} dB with colours corrected"
     )
-    say(f"written: {opened.evaluations / (arguments.split + '.json')}")
+    say(f"written: {evaluation_file(opened, arguments.split, arguments.fit_test)}")
