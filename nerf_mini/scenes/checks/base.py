@@ -13,6 +13,7 @@ from PIL import Image
 
 from nerf_mini.errors import listed
 from nerf_mini.geometry.aim import Aim
+from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.scenes.scene import Scene, Views
@@ -136,9 +137,7 @@ class Survey(Aim):
     @cached_property
     def capture_poses(self) -> np.ndarray:
         """Poses (V, 4, 4) in the coordinates of the data set's files, with OpenGL axes."""
-        poses = self.scene.to_capture @ self.cameras.poses
-        poses[:, :3, :3] /= np.cbrt(np.linalg.det(self.scene.to_capture[:3, :3]))
-        return poses
+        return in_world(self.cameras, self.scene.to_capture).poses
 
     def rays_of_places(self, shares: np.ndarray) -> Rays:
         """Rays through places of each picture, which are shares of its width and height: (V * shares^2 rays)."""

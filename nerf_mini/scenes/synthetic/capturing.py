@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError
+from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.lenses import LENSES
 from nerf_mini.geometry.poses import look_at, rigid_motion
@@ -222,14 +223,6 @@ def _stops(views: int, most: float, rng: np.random.Generator) -> np.ndarray:
     jumping[1] = True
     last = np.maximum.accumulate(np.where(jumping, np.arange(views), 0))
     return np.where(last > 0, jumps[last], 0.0)
-
-
-def in_world(cameras: Cameras, similarity: np.ndarray) -> Cameras:
-    """Cameras after a similarity (4, 4): they turn and move with it, and stay as they are."""
-    scale = np.cbrt(np.linalg.det(similarity[:3, :3]))
-    poses = similarity @ cameras.poses
-    poses[:, :3, :3] /= scale
-    return replace(cameras, poses=poses, near=cameras.near * scale, far=cameras.far * scale)
 
 
 def _write_pictures(plan: Plan, writer: Writer, folder: Path, progress: Progress | None) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 
 from nerf_mini.cli.program import main
 from nerf_mini.errors import UserError
+from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at, rigid_motion
 from nerf_mini.scenes.capture import CaptureOptions, capture_photos, gathering, work_folder
@@ -426,7 +427,8 @@ def test_a_video_that_is_none(tmp_path):
 def test_photos_of_a_known_scene_get_their_poses(tmp_path):
     """A textured ball on a floor, at 480 pixels: poses agree with the truth after alignment."""
     pytest.importorskip("pycolmap")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "checks"))
+    sys.path[:0] = [str(Path(__file__).parents[2] / folder) for folder in ("scenes/checks", "geometry")]
+    from aligning import aligning, pose_errors
     from known_scene import capture
 
     scene = capture(scale=6.0)
@@ -439,14 +441,7 @@ def test_photos_of_a_known_scene_get_their_poses(tmp_path):
             truth[f"a {name}.png"] = views.cameras.poses[index]
     made = capture_photos(folder, tmp_path / "data", CaptureOptions(threads=1))
     assert len(made.model) >= 16 and made.model.error < 1.0
-    wanted = np.stack([truth[name] for name in made.model.names])[:, :3, 3]
-    assert aligned_error(made.model.cameras.poses[:, :3, 3], wanted) < 0.02 * 3
-
-
-def aligned_error(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The rms distance of points after the best similarity (Umeyama 1991)."""
-    a, b = found - found.mean(axis=0), wanted - wanted.mean(axis=0)
-    u, s, v = np.linalg.svd(b.T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ v))])
-    rotation, scale = (u * sign) @ v, np.sum(s * sign) / np.sum(a * a)
-    return float(np.sqrt(np.mean(np.sum((scale * a @ rotation.T - b) ** 2, axis=1))))
+    wanted = np.stack([truth[name] for name in made.model.names])
+    found = in_world(made.model.cameras, aligning(made.model.cameras.poses, wanted))
+    angle, distance = pose_errors(found.poses, wanted)
+    assert np.sqrt(np.mean(distance**2)) < 0.02 * 3 and np.median(angle) < np.radians(2)
