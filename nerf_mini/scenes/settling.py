@@ -157,6 +157,7 @@ def _bounded(cameras: Cameras, seen: np.ndarray, reach: float, near: float | Non
         begin[view] = min(max(found, NEAR), 10 * NEAR)
     begin = begin if near is None else np.full_like(begin, near)
     if far is not None:
+        begin = begin if near is not None else np.minimum(begin, 0.5 * far)
         return replace(cameras, near=begin, far=np.full_like(end, far))
     leaves = np.minimum(np.linalg.norm(cameras.poses[:, :3, 3], axis=1) + reach, FAR)
     end = np.where(np.isfinite(end), end, leaves)

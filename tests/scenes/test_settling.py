@@ -99,6 +99,8 @@ def test_bounds_come_from_points_and_give_way_to_what_is_asked_for():
     assert (near > 0.3).all() and (near <= 0.5).all()
     asked = settled(scene_of(orbit(9, 3.0), points=points), near=0.2, far=7.0).splits["test"].cameras
     assert (asked.near == 0.2).all() and (asked.far == 7.0).all()
+    short = settled(scene_of(orbit(9, 3.0), points=points), far=0.3).splits["train"].cameras
+    assert (short.far == 0.3).all() and (short.near < 0.3).all()
     own = settled(scene_of(orbit(9, 3.0), near=0.6, far=30.0)).splits["train"].cameras
     np.testing.assert_allclose(own.near, 0.2)
     np.testing.assert_allclose(own.far, 10.0)
