@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 SpaceKind = Literal["box", "unbounded", "forward"]
 SPACES: tuple[SpaceKind, ...] = ("box", "unbounded", "forward")
 
@@ -23,3 +25,11 @@ class Space:
     kind: SpaceKind
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
     radius: float = 1.0
+
+
+@dataclass(frozen=True)
+class World:
+    """What a capture was turned into: its space, and the similarity (4, 4) back to the coordinates of its files."""
+
+    space: Space
+    to_capture: np.ndarray

@@ -22,6 +22,7 @@ import numpy as np
 from nerf_mini.config import Config, from_dict, to_dict
 from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.space import World
 from nerf_mini.io.files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
 from nerf_mini.runs import cameras as cameras_file
 from nerf_mini.runs.checkpoint import save
@@ -74,7 +75,9 @@ class Run:
             raise UserError(f"{self.path}: its data was made from arrays and is not on the disk; say where it is.")
         if not where.exists():
             raise UserError(f"{where}: the data set of this run is not there any more; say where it is with --data.")
-        scene = read_scene(where, self.config, splits)
+        cameras = self.cameras
+        world = None if cameras.space is None else World(cameras.space, cameras.to_capture)
+        scene = read_scene(where, self.config, splits, world)
         self.require_same(scene)
         return scene
 
@@ -94,8 +97,9 @@ def same_cameras(first: Cameras, second: Cameras) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-def read_scene(data: Path, config: Config, splits: Sequence[str] = SPLITS) -> Scene:
-    """The data set as the configuration wants it."""
+def read_scene(data: Path, config: Config, splits: Sequence[str] = SPLITS, world: World | None = None) -> Scene:
+    """The data set as the configuration wants it; a capture in the world of a run that there is, so that runs outlive
+    changes in how captures are settled."""
     options = config.scene
     return load_scene(
         data,
@@ -105,6 +109,7 @@ def read_scene(data: Path, config: Config, splits: Sequence[str] = SPLITS) -> Sc
         far=options.far,
         test_every=options.test_every,
         space=None if options.space == "auto" else options.space,
+        world=world,
     )
 
 

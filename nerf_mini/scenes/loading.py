@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from nerf_mini.errors import UserError, log_warning
-from nerf_mini.geometry.space import SpaceKind
+from nerf_mini.geometry.space import SpaceKind, World
 from nerf_mini.scenes.readers import colmap, llff, tiny_nerf, transforms
 from nerf_mini.scenes.readers.base import Reader, Request
 from nerf_mini.scenes.scene import SPLITS, Scene
@@ -24,6 +24,7 @@ def load_scene(
     far: float | None = None,
     test_every: int | None = None,
     space: SpaceKind | None = None,
+    world: World | None = None,
 ) -> Scene:
     """Read a data set, whose kind is told from the path itself.
 
@@ -36,6 +37,7 @@ def load_scene(
         near, far: distances along rays, in scene units, instead of the data set's own.
         test_every: hold out every n-th picture by name for testing, instead of what the data set says.
         space: what the scene of a capture fills, instead of what suits its cameras.
+        world: what a capture was turned into before, to do the same again.
 
     Raises:
         UserError: the path is no data set, or something in it is wrong; the message says what and where.
@@ -51,7 +53,7 @@ def load_scene(
     _check_distances(near, far)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder.")
-    request = Request(path, downscale, splits, near, far, test_every, space)
+    request = Request(path, downscale, splits, near, far, test_every, space, world)
     looked_for = []
     for reader in READERS:
         if reader.recognise(path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import common_up, looked_at
-from nerf_mini.geometry.space import Space, SpaceKind
+from nerf_mini.geometry.space import Space, SpaceKind, World
 from nerf_mini.scenes.scene import Scene, SparsePoints
 
 FORWARD_SPREAD = 0.03  # smallest eigenvalue of the mean of 1 - d d^T over optical axes d, below which they are parallel
@@ -25,7 +25,13 @@ LEAST_COMMON = 1e-6  # of the mean axes of cameras, below which they have none
 LEAST_TRACK = 3  # pictures that must have seen a point before it is trusted
 
 
-def settled(scene: Scene, space: SpaceKind | None = None, near: float | None = None, far: float | None = None) -> Scene:
+def settled(
+    scene: Scene,
+    space: SpaceKind | None = None,
+    near: float | None = None,
+    far: float | None = None,
+    world: World | None = None,
+) -> Scene:
     """The scene turned upright, centred and scaled, its space chosen, and near and far distances set.
 
     Args:
@@ -33,25 +39,37 @@ def settled(scene: Scene, space: SpaceKind | None = None, near: float | None = N
             infinite, which stands for unknown.
         space: instead of the one that suits the training cameras.
         near, far: distances along rays, in units of the settled scene, instead of the ones found.
+        world: what the capture was turned into before, to do the same again.
     """
+    if world is None:
+        world = _world_of(scene, space)
+    unit = np.cbrt(np.linalg.det(world.to_capture[:3, :3]))
+    points, sparse = _into(_trusted(scene.points), world.to_capture), scene.points
+    if sparse is not None:
+        sparse = replace(sparse, positions=_into(sparse.positions, world.to_capture))
+    reach = np.sqrt(3.0) * world.space.radius if world.space.kind == "box" else np.inf  # of the space, from its centre
+    splits = {}
+    for split, views in scene.splits.items():
+        cameras = _moved(views.cameras, world.to_capture, unit)
+        splits[split] = replace(views, cameras=_bounded(cameras, points, reach, near, far))
+    return replace(scene, splits=splits, points=sparse, space=world.space, to_capture=world.to_capture)
+
+
+def _world_of(scene: Scene, space: SpaceKind | None) -> World:
+    """What suits the training cameras and the points of a capture; its space may be given."""
     cameras, points = scene.splits["train"].cameras, _trusted(scene.points)
     kind = space or _suitable(scene, cameras)
     frame, radius = (_before if kind == "forward" else _upright)(cameras, points)
-    if space is None and kind == "forward" and not _looks_forward(_moved(cameras, frame, radius)):
+    if space is None and kind == "forward" and not _looks_forward(_moved(cameras, frame @ _grown(radius), radius)):
         kind, (frame, radius) = "unbounded", _upright(cameras, points)
-    to_capture = frame.copy()
-    to_capture[:3, :3] *= radius
-    trusted, sparse = _into(points, to_capture), scene.points
-    if sparse is not None:
-        sparse = replace(sparse, positions=_into(sparse.positions, to_capture))
-    size = _half_side(scene, trusted) if kind == "box" else 1.0
-    reach = np.sqrt(3.0) * size if kind == "box" else np.inf  # of the space, from its centre
-    splits = {
-        split: replace(views, cameras=_bounded(_moved(views.cameras, frame, radius), trusted, reach, near, far))
-        for split, views in scene.splits.items()
-    }
-    whole = scene.to_capture @ to_capture
-    return replace(scene, splits=splits, points=sparse, space=Space(kind, radius=size), to_capture=whole)
+    to_capture = frame @ _grown(radius)
+    size = _half_side(scene, _into(points, to_capture)) if kind == "box" else 1.0
+    return World(Space(kind, radius=size), to_capture)
+
+
+def _grown(factor: float) -> np.ndarray:
+    """The similarity (4, 4) that makes everything larger."""
+    return np.diag([factor, factor, factor, 1.0])
 
 
 def _suitable(scene: Scene, cameras: Cameras) -> SpaceKind:
@@ -132,11 +150,11 @@ def _before(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
     return frame, 0.5 * ahead if ahead > 0 else 1.0
 
 
-def _moved(cameras: Cameras, frame: np.ndarray, radius: float) -> Cameras:
-    """Cameras in the coordinates of a frame, in units of `radius`."""
-    poses = np.linalg.inv(frame) @ cameras.poses
-    poses[:, :3, 3] /= radius
-    return replace(cameras, poses=poses, near=cameras.near / radius, far=cameras.far / radius)
+def _moved(cameras: Cameras, to_capture: np.ndarray, unit: float) -> Cameras:
+    """Cameras of a capture in scene coordinates, of which a unit of length is `unit` of the capture's."""
+    poses = np.linalg.inv(to_capture) @ cameras.poses
+    poses[:, :3, :3] *= unit
+    return replace(cameras, poses=poses, near=cameras.near / unit, far=cameras.far / unit)
 
 
 def _into(points: np.ndarray, to_capture: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit
 from nerf_mini.geometry.poses import look_at, rigid_motion
 from nerf_mini.geometry.regions import make_region
-from nerf_mini.geometry.space import Space
+from nerf_mini.geometry.space import Space, World
 from nerf_mini.scenes.scene import Scene, SparsePoints, Views
 from nerf_mini.scenes.settling import settled
 
@@ -139,3 +139,17 @@ def test_a_forward_region_of_cameras_that_see_nothing_is_refused_in_a_sentence(c
         cameras = replace(cameras, poses=np.full_like(cameras.poses, np.nan))
     with pytest.raises(UserError, match="--space forward does not fit: no camera sees only what is ahead of it"):
         make_region(Space("forward"), cameras)
+
+
+def test_a_world_that_was_chosen_before_is_made_again():
+    """Whatever the rules say today: a run must find its data set as it was."""
+    poses, _ = moved(orbit(9, 3.0), 4)
+    first = settled(scene_of(poses))
+    world = World(Space("box", radius=0.3), first.to_capture @ rigid_motion(np.array([0.1, 0.2, 0.3, 1, 2, 3.0])))
+    again = settled(scene_of(poses), world=world)
+    assert again.space == world.space
+    np.testing.assert_array_equal(again.to_capture, world.to_capture)
+    back = world.to_capture[:3, :3] @ again.splits["train"].cameras.poses[:, :3, 3].T + world.to_capture[:3, 3:]
+    np.testing.assert_allclose(back.T, poses[:, :3, 3], atol=1e-9 * np.abs(poses).max())
+    same = settled(scene_of(poses), world=World(first.space, first.to_capture)).splits["train"].cameras
+    np.testing.assert_allclose(same.poses, first.splits["train"].cameras.poses, atol=1e-12)

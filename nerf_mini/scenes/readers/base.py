@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError, quoted
-from nerf_mini.geometry.space import SpaceKind
+from nerf_mini.geometry.space import SpaceKind, World
 from nerf_mini.scenes.scene import Scene
 
 _ROTATION_TOLERANCE = 1e-3
@@ -26,6 +26,7 @@ class Request:
     far: float | None
     test_every: int | None = None
     space: SpaceKind | None = None
+    world: World | None = None
 
     def bounds(self, near: float, far: float) -> tuple[float, float]:
         """The near and far distances: the user's where given, else the data set's.

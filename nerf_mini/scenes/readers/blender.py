@@ -54,7 +54,7 @@ def read_blender(request: Request, frames: Mapping[str, Sequence[Frame]]) -> Sce
     folder = request.path
     scene = Scene(folder.resolve().name, folder, "blender", views, background, held_out)
     if request.space is not None:
-        scene = settled(scene, request.space, request.near, request.far)
+        scene = settled(scene, request.space, request.near, request.far, request.world)
     return replace(scene, splits={split: scene.splits[split] for split in views if split in request.splits})
 
 

@@ -113,7 +113,7 @@ def captured(
     folder = request.path.resolve()
     name = folder.parent.name if folder.is_file() else folder.name
     scene = Scene(name, request.path, kind, splits, background_of(everything), held_out, points)
-    scene = settled(scene, request.space, request.near, request.far)
+    scene = settled(scene, request.space, request.near, request.far, request.world)
     return replace(scene, splits={split: scene.splits[split] for split in splits if split in request.splits})
 
 

@@ -60,7 +60,7 @@ def read_tiny_nerf(request: Request) -> Scene:
             splits[split] = Views.from_images(cameras[np.array(indices)], small, (f"{index:03d}" for index in indices))
     scene = Scene(file.stem, request.path, "tiny_nerf", splits, BLACK, held_out)
     if request.space is not None:
-        scene = settled(scene, request.space, request.near, request.far)
+        scene = settled(scene, request.space, request.near, request.far, request.world)
     return replace(scene, splits={split: scene.splits[split] for split in splits if split in request.splits})
 
 
