@@ -20,7 +20,6 @@ from nerf_mini.samplers.occupancy import OccupancySampler, ray_arrays, scaled
 # Samples of less weight than the first are given no colour, as long as those of a ray weigh no more than the second
 # together: half a level of 8 bits.
 LEAST_WEIGHT, LEAST_WEIGHT_OF_RAY = 1e-3, 0.5 / 255
-MOST = 0.5  # share of samples that need a colour, above which all are given one
 
 
 def render_fronts(
@@ -32,17 +31,15 @@ def render_fronts(
     density_at, inside = field.density(parameters), ray_arrays(region.enter(rays))
     cutoffs = Cutoffs(schedule.opaque, LEAST_WEIGHT, LEAST_WEIGHT_OF_RAY)
     progress, color, alive = RayProgress.start(len(rays)), np.zeros((len(rays), 3), np.float32), np.arange(len(rays))
-    seen_share = 0.0  # of the samples of the front before
+    at_once = not region.bounded  # most samples are seen then: one evaluation is cheaper than densities, then colours
     while len(alive):
         t, counts = ops.march_front(alive, schedule.front_of(len(alive)), inside, cells, steps, progress)
         points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
         directions, place = rays.directions[alive], np.repeat(np.arange(len(alive)), counts)  # of each one's ray
-        at_once = seen_share > MOST  # cheaper than the density of all and then the colours of most
         density, emitted = field(parameters, points, directions, place) if at_once else (density_at(points), None)
         weights = ops.weigh_front(alive, t, counts, scaled(density, region, points), steps, cutoffs, progress)
         seen = np.flatnonzero(weights)
         emitted = field(parameters, points[seen], directions, place[seen])[1] if emitted is None else emitted[seen]
-        seen_share = len(seen) / max(len(points), 1)
         ops.add_colors(emitted, weights[seen], alive[place[seen]], color)
         alive = progress.unfinished(alive)
     color += (1 - progress.opacity)[:, None].astype(np.float32) * background

@@ -65,8 +65,7 @@ def render_image(
 def render_progressively(
     model: Renderer, parameters: Any, cameras: Cameras, background: ArrayLike, view: int = 0, coarsest: int = 8
 ) -> Iterator[RenderedImage]:
-    """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s up to
-    rounding.
+    """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
 
     The first shows every `coarsest`-th pixel of a row and column, a power of two, as a square; each further one halves
     that. No ray is followed twice.

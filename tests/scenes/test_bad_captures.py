@@ -312,7 +312,8 @@ def test_anything_anywhere_in_transforms(folder, data):
     try:
         scene = load_scene(folder)
     except UserError as error:
-        assert str(file) in str(error) and len(str(error)) < 1500
+        named = folder if "nothing to train on" in str(error) else file  # masks and lens are of all files together
+        assert str(named) in str(error) and len(str(error)) < 1500
         return
     for cameras in scene.cameras.splits.values():
         assert all(np.isfinite(a).all() for a in (cameras.poses, cameras.focal, cameras.center, cameras.near))

@@ -43,6 +43,10 @@ def test_a_capture_is_learnt_in_its_own_space(capture, method, tmp_path):
     cameras = scene.splits["train"].cameras
     np.testing.assert_array_equal(again.render(cameras, 3).color, trainer.render(cameras, 3).color)
     assert again.model.region == trainer.model.region
+    rays, behind = cameras.image_rays(3), np.zeros(3, np.float32)
+    whole, part = (trainer.model.view(trainer.field, some, behind) for some in (rays, rays[100:164]))
+    if method == "instant":  # a pixel is what it is, whichever others are rendered with it
+        np.testing.assert_array_equal(part.color, whole.color[100:164])
     np.testing.assert_array_equal(again.cameras.to_capture, scene.to_capture)
 
 

@@ -107,7 +107,9 @@ def captured(
             make = read_views if split in request.splits else _views_without_pixels
             splits[split] = make(part, [short[shot.name] for shot in part])
     if splits["train"].valid is not None and not splits["train"].valid.any():
-        raise UserError(f"{request.path}: masks leave nothing to train on; black is ignored.")
+        raise UserError(
+            f"{request.path}: masks leave nothing to train on; black is ignored. A lens that reaches no pixel does the same."
+        )
     if points is not None and points.observations is not None:
         points = replace(points, observations=_observed(points.observations, short))
     folder = request.path.resolve()
