@@ -108,7 +108,7 @@ def captured(
             splits[split] = make(part, [short[shot.name] for shot in part])
     if splits["train"].valid is not None and not splits["train"].valid.any():
         raise UserError(
-            f"{request.path}: masks leave nothing to train on; black is ignored. A lens that reaches no pixel does the same."
+            f"{request.path}: masks leave nothing to train on; black is ignored. So does a lens without light."
         )
     if points is not None and points.observations is not None:
         points = replace(points, observations=_observed(points.observations, short))
