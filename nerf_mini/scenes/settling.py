@@ -19,6 +19,7 @@ from nerf_mini.scenes.scene import Scene, SparsePoints
 FORWARD_SPREAD = 0.03  # smallest eigenvalue of the mean of 1 - d d^T over optical axes d, below which they are parallel
 NEAR, FAR = 0.05, 1e3  # of a capture about which no more is known, in radii of its middle
 NEAREST_SHARE, NEARER = 1e-3, 0.9  # a view begins before this share of its sparse points, and a little nearer yet
+MOST_NEAR = 0.75  # however far away the sparse points are: they miss what has no texture
 AHEAD, STANDING_BACK = 0.1, 0.9  # of the least cosine of forward views, and of the way to the nearest thing
 ROOM, FEW_POINTS = 4.0, 50
 LEAST_COMMON = 1e-6  # of the mean axes of cameras, below which they have none
@@ -172,7 +173,7 @@ def _bounded(cameras: Cameras, seen: np.ndarray, reach: float, near: float | Non
         depth = -(seen - pose[:3, 3]) @ pose[:3, 2]
         ahead = depth[depth > 0]
         found = NEARER * float(np.quantile(ahead, NEAREST_SHARE)) if len(ahead) else NEAR
-        begin[view] = min(max(found, NEAR), 10 * NEAR)
+        begin[view] = min(max(found, NEAR), MOST_NEAR)
     begin = begin if near is None else np.full_like(begin, near)
     if far is not None:
         begin = begin if near is not None else np.minimum(begin, 0.5 * far)

@@ -96,7 +96,7 @@ def test_the_nearest_thing_of_a_forward_scene_is_at_distance_one():
 def test_bounds_come_from_points_and_give_way_to_what_is_asked_for():
     points = np.random.default_rng(0).normal(size=(500, 3)) * 0.3
     near = settled(scene_of(orbit(9, 3.0), points=points)).splits["train"].cameras.near
-    assert (near > 0.3).all() and (near <= 0.5).all()
+    assert (near > 0.3).all() and (near <= 0.75).all()
     asked = settled(scene_of(orbit(9, 3.0), points=points), near=0.2, far=7.0).splits["test"].cameras
     assert (asked.near == 0.2).all() and (asked.far == 7.0).all()
     short = settled(scene_of(orbit(9, 3.0), points=points), far=0.3).splits["train"].cameras
