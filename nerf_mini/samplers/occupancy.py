@@ -16,6 +16,8 @@ from nerf_mini.ops import OccupiedCells, RayArrays, Steps
 from nerf_mini.samplers.base import Density
 from nerf_mini.samplers.samples import Samples
 
+ALL_FOG = 0.9  # share of occupied cells that only a field has which has learnt nothing yet
+
 
 @dataclass(frozen=True)
 class OccupancySchedule:
@@ -210,6 +212,8 @@ class OccupancySampler:
     def steps_for_pictures(self) -> Steps:
         """Lengths of marching steps for pictures: longer while most of the region is fog."""
         share = self.grid.occupied_share
+        if share > ALL_FOG and not self.region.bounded:  # an untrained field, whose fog ends no ray
+            return self._steps(16)
         return self._steps(4 if share > 0.5 else 2 if share > 0.25 else 1)
 
     def _steps(self, longer: int) -> Steps:
