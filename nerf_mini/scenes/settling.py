@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import common_up, looked_at
 from nerf_mini.geometry.space import Space, SpaceKind, World
@@ -21,7 +22,7 @@ NEAR, FAR = 0.05, 1e3  # of a capture about which no more is known, in radii of 
 NEAREST_SHARE, NEARER = 1e-3, 0.9  # a view begins before this share of its sparse points, and a little nearer yet
 MOST_NEAR = 0.75  # however far away the sparse points are: they miss what has no texture
 AHEAD, STANDING_BACK = 0.1, 0.9  # of the least cosine of forward views, and of the way to the nearest thing
-ROOM, FEW_POINTS = 4.0, 50
+ROOM, FEW_POINTS = 4.0, 50  # half side of a box around opaque pictures; points that are too few to size a box by
 LEAST_COMMON = 1e-6  # of the mean axes of cameras, below which they have none
 LEAST_TRACK = 3  # pictures that must have seen a point before it is trusted
 
@@ -44,14 +45,14 @@ def settled(
     """
     if world is None:
         world = _world_of(scene, space)
-    unit = np.cbrt(np.linalg.det(world.to_capture[:3, :3]))
+    from_capture = np.linalg.inv(world.to_capture)
     points, sparse = _into(_trusted(scene.points), world.to_capture), scene.points
     if sparse is not None:
         sparse = replace(sparse, positions=_into(sparse.positions, world.to_capture))
     reach = np.sqrt(3.0) * world.space.radius if world.space.kind == "box" else np.inf  # of the space, from its centre
     splits = {}
     for split, views in scene.splits.items():
-        cameras = _moved(views.cameras, world.to_capture, unit)
+        cameras = in_world(views.cameras, from_capture)
         splits[split] = replace(views, cameras=_bounded(cameras, points, reach, near, far))
     return replace(scene, splits=splits, points=sparse, space=world.space, to_capture=world.to_capture)
 
@@ -60,17 +61,16 @@ def _world_of(scene: Scene, space: SpaceKind | None) -> World:
     """What suits the training cameras and the points of a capture; its space may be given."""
     cameras, points = scene.splits["train"].cameras, _trusted(scene.points)
     kind = space or _suitable(scene, cameras)
-    frame, radius = (_before if kind == "forward" else _upright)(cameras, points)
-    if space is None and kind == "forward" and not _looks_forward(_moved(cameras, frame @ _grown(radius), radius)):
-        kind, (frame, radius) = "unbounded", _upright(cameras, points)
-    to_capture = frame @ _grown(radius)
+    to_capture = _similarity(*(_before if kind == "forward" else _upright)(cameras, points))
+    if space is None and kind == "forward" and not _looks_forward(in_world(cameras, np.linalg.inv(to_capture))):
+        kind, to_capture = "unbounded", _similarity(*_upright(cameras, points))
     size = _half_side(scene, _into(points, to_capture)) if kind == "box" else 1.0
     return World(Space(kind, radius=size), to_capture)
 
 
-def _grown(factor: float) -> np.ndarray:
-    """The similarity (4, 4) that makes everything larger."""
-    return np.diag([factor, factor, factor, 1.0])
+def _similarity(frame: np.ndarray, radius: float) -> np.ndarray:
+    """From the coordinates of a frame (4, 4), in units of `radius`, to those that the frame is given in: (4, 4)."""
+    return frame @ np.diag([radius, radius, radius, 1.0])
 
 
 def _suitable(scene: Scene, cameras: Cameras) -> SpaceKind:
@@ -149,13 +149,6 @@ def _before(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
     target = looked_at(cameras.poses)
     ahead = float((frame[:3, 3] - target) @ back)
     return frame, 0.5 * ahead if ahead > 0 else 1.0
-
-
-def _moved(cameras: Cameras, to_capture: np.ndarray, unit: float) -> Cameras:
-    """Cameras of a capture in scene coordinates, of which a unit of length is `unit` of the capture's."""
-    poses = np.linalg.inv(to_capture) @ cameras.poses
-    poses[:, :3, :3] *= unit
-    return replace(cameras, poses=poses, near=cameras.near / unit, far=cameras.far / unit)
 
 
 def _into(points: np.ndarray, to_capture: np.ndarray) -> np.ndarray:
