@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.rendering.volume import Rendering
 
@@ -33,10 +34,15 @@ class RenderedImage:
     opacity: np.ndarray
 
 
-def render_rays(model: Renderer, parameters: Any, rays: Rays, background: ArrayLike) -> np.ndarray:
-    """Colour, depth and opacity of rays, in parts: (rays, 5) float32."""
+def render_rays(
+    model: Renderer, parameters: Any, rays: Rays, background: ArrayLike, crop: Crop | None = None
+) -> np.ndarray:
+    """Colour, depth and opacity of rays, in parts: (rays, 5) float32; with `crop`, of what lies in that box."""
     values, behind = np.empty((len(rays), 5), np.float32), np.asarray(background, np.float32)
     lit = np.isfinite(rays.directions[:, 0])  # a lens may have pixels that no light reaches
+    if crop is not None:
+        inside, rays = crop.clip(rays)
+        lit &= inside
     if not lit.all():
         values[:] = [*np.broadcast_to(behind, 3), 0.0, 0.0]
         values[lit] = render_rays(model, parameters, rays[lit], background)
@@ -54,12 +60,18 @@ def _as_image(values: np.ndarray) -> RenderedImage:
 
 
 def render_image(
-    model: Renderer, parameters: Any, cameras: Cameras, background: ArrayLike, view: int = 0
+    model: Renderer,
+    parameters: Any,
+    cameras: Cameras,
+    background: ArrayLike,
+    view: int = 0,
+    crop: Crop | None = None,
 ) -> RenderedImage:
-    """The whole picture of one of the cameras on a background colour (3,), as the model shows it, without jitter."""
+    """The whole picture of one of the cameras on a background colour (3,), as the model shows it, without jitter; with
+    `crop`, of what lies in that box."""
     width, height = cameras.size[view].tolist()
     rays = cameras.image_rays(view)
-    return _as_image(render_rays(model, parameters, rays, background).reshape(height, width, 5))
+    return _as_image(render_rays(model, parameters, rays, background, crop).reshape(height, width, 5))
 
 
 def render_progressively(

@@ -15,6 +15,7 @@ from autodiff import tree
 from nerf_mini.config import Config, NerfConfig
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.crop import Crop
 from nerf_mini.models import Model, make_model, resolve_precision
 from nerf_mini.models.refinement import coarsened, differentiating_rays
 from nerf_mini.rendering.images import RenderedImage, render_image
@@ -196,10 +197,17 @@ class Trainer:
         relu = isinstance(settings, NerfConfig) and settings.network.density_activation == "relu"
         return " with --density-activation softplus," if relu else ""
 
-    def render(self, cameras: Cameras, view: int = 0, background: ArrayLike | None = None) -> RenderedImage:
-        """The picture of one of the cameras, on the background of the scene or on another colour (3,) in [0, 1]."""
+    def render(
+        self, cameras: Cameras, view: int = 0, background: ArrayLike | None = None, crop: Crop | None = None
+    ) -> RenderedImage:
+        """The picture of one of the cameras, on the background of the scene or on another colour (3,) in [0, 1].
+
+        With `crop`, of what lies in that box. Raises UserError for a crop in a space that has no room for one.
+        """
         behind = self.cameras.background if background is None else background
-        return render_image(self.model, self.field, cameras, behind, view)
+        if crop is not None and not self.model.region.croppable:
+            raise UserError("a scene that lies ahead of its cameras (--space forward) cannot be cropped.")
+        return render_image(self.model, self.field, cameras, behind, view, crop)
 
     def query(self, points: ArrayLike, directions: ArrayLike = (0.0, 0.0, -1.0)) -> tuple[np.ndarray, np.ndarray]:
         """Density per scene unit (n,) and colour (n, 3) in [0, 1] at points (n, 3) of the scene.

@@ -28,10 +28,12 @@ class Region(ABC):
         levels: nested cubes of cells around the innermost one, which count as one more.
         step_factor: how many times longer marching steps are than --march-steps of them along the diagonal.
         step_growth: marching steps are this share of the distance where that is longer.
+        croppable: whether samples keep between near and far of a ray, and so within a box.
         least_views: cameras that must see a cell for something to be in it.
     """
 
     bounded: bool = False
+    croppable: bool = True
     levels: int = 1
     step_factor: float = 1.0
     step_growth: float = 0.0

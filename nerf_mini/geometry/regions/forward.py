@@ -41,6 +41,7 @@ class Forward(Region):
     near: float
     low: tuple[float, float]
     side: tuple[float, float]
+    croppable = False  # near and far do not bound what lies ahead
     step_factor = 2.5  # samples lie close enough where distances are even in disparity; see docs/tuning.md
 
     @classmethod
