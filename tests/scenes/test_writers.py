@@ -9,9 +9,10 @@ import pytest
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at
+from nerf_mini.geometry.unit_quaternions import quaternions
 from nerf_mini.scenes.scene import Observations, SparsePoints
 from nerf_mini.scenes.writers import WRITERS, Capture
-from nerf_mini.scenes.writers.colmap import quaternions, write_colmap
+from nerf_mini.scenes.writers.colmap import write_colmap
 
 K = (0.11, -0.06, 0.004, -0.003)  # k1, k2, p1, p2
 NAMES = ("a 1.png", "b.jpg", "sub/c.png")

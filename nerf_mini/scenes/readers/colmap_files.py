@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError, plain, quoted
+from nerf_mini.geometry.unit_quaternions import rotations
 from nerf_mini.scenes.readers.packed import Packed
 
 PARTS = ("cameras", "images")
@@ -158,14 +159,7 @@ def _checked_image(
 
 def _camera_to_world(quaternion: np.ndarray, translation: np.ndarray) -> np.ndarray:
     """From the unit quaternion w, x, y, z and the translation of world to camera, OpenCV axes, to a pose (4, 4)."""
-    w, x, y, z = quaternion.tolist()
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    rotation = rotations(quaternion)
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation.T, -rotation.T @ translation
     return pose @ _OPENGL_AXES

@@ -12,6 +12,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.unit_quaternions import quaternions
 from nerf_mini.io.files import write_bytes
 from nerf_mini.scenes.writers.base import Capture, Writer, coefficients, mask_beside
 
@@ -95,22 +96,6 @@ def _camera(cameras: Cameras, view: int, where: object) -> tuple[str, int, int, 
     if name == "equirectangular" and np.allclose((fx, fy, cx, cy), whole):
         return "EQUIRECTANGULAR", width, height, (float(width), float(height))
     raise UserError(f"{where}: cannot hold the lens {name!r} of camera {view}, only {', '.join(LENSES)}.")
-
-
-def quaternions(rotations: np.ndarray) -> np.ndarray:
-    """Unit quaternions w, x, y, z with w >= 0: (n, 3, 3) -> (n, 4).
-
-    The eigenvector of the largest eigenvalue of a symmetric matrix (Bar-Itzhack 2000): no case is special.
-    """
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.moveaxis(rotations, 0, -1)
-    rows = [
-        [xx + yy + zz, zy - yz, xz - zx, yx - xy],
-        [zy - yz, xx - yy - zz, xy + yx, xz + zx],
-        [xz - zx, xy + yx, yy - xx - zz, yz + zy],
-        [yx - xy, xz + zx, yz + zy, zz - xx - yy],
-    ]
-    vectors = np.linalg.eigh(np.moveaxis(np.array(rows), -1, 0))[1][..., -1]
-    return np.where(vectors[:, :1] < 0.0, -vectors, vectors)
 
 
 def _observed(capture: Capture, count: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray], np.ndarray]:
