@@ -26,6 +26,12 @@ class Crop:
         low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
         return cls(0.5 * (low + high), high - low)
 
+    def in_world(self, similarity: np.ndarray) -> Crop:
+        """The same box after a similarity (4, 4) of the world."""
+        scale = float(np.cbrt(np.linalg.det(similarity[:3, :3])))
+        center = similarity[:3, :3] @ self.center + similarity[:3, 3]
+        return Crop(center, scale * self.sides, similarity[:3, :3] @ self.turn / scale)
+
     def _own(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) along the axes of the box, from its middle."""
         return (np.asarray(points, np.float64) - self.center) @ self.turn

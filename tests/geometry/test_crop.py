@@ -41,3 +41,13 @@ def test_rays_along_a_side_and_from_within():
     assert hits.tolist() == [True, False, True, True]
     np.testing.assert_allclose(clipped.near[[0, 2]], [1.0, 0.0])
     np.testing.assert_allclose(clipped.far[[0, 2]], [2.0, 0.5])
+
+
+def test_a_crop_moves_with_the_world():
+    rng = np.random.default_rng(5)
+    crop, points = Crop(rng.normal(size=3), rng.uniform(1, 3, 3), _turn(rng)), 2 * rng.normal(size=(200, 3))
+    similarity = np.eye(4)
+    similarity[:3] = np.concatenate([1.7 * _turn(rng), rng.normal(size=(3, 1))], axis=1)
+    moved = points @ similarity[:3, :3].T + similarity[:3, 3]
+    np.testing.assert_array_equal(crop.in_world(similarity).contains(moved), crop.contains(points))
+    assert 5 < crop.contains(points).sum() < 195
