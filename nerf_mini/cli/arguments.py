@@ -86,23 +86,28 @@ class EvalArguments:
 
 @dataclass(frozen=True)
 class RenderArguments:
-    """Render novel views of a run, as PNG files, GIF or MP4."""
+    """Render novel views of a run, as PNG files, GIF, WebP or MP4."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
-    path: Literal["orbit", "spiral", "test", "train"] = "orbit"
+    path: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "orbit"
     """orbit and spiral circle what the training cameras look at; test and train repeat the cameras of those views, as
-    they were refined where they were."""
+    they were refined where they were. Or a camera_path.json of the viewer's, or of nerfstudio's."""
     views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """How many views; by default 40, or all test or training cameras."""
+    """How many views; by default 40, all test or training cameras, or all frames of a file."""
     scale: float = 1.0
     """Factor on width and height."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """Folder for PNG files, or a file that ends in .gif or .mp4; by default RUN/renders/<path>."""
+    """Folder for PNG files, or a file that ends in .gif, .webp or .mp4; by default RUN/renders/<path>."""
     maps: bool = False
     """Write depth and opacity maps too."""
     progressive: bool = False
     """Write each PNG file coarse first, and again as it gets sharper: for a viewer that reloads."""
+    frames_per_second: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
+    """Of videos; by default those of the file, or 15."""
+    transform: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """The dataparser_transforms.json of the nerfstudio run in whose world a file's path is, where the data set was
+    centred and scaled there."""
 
 
 @dataclass(frozen=True)

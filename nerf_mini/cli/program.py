@@ -41,7 +41,7 @@ VERBS: dict[str, Verb] = {
     ),
     "check": Verb("what is in a data set, and what is wrong with it", partial(parse, CheckArguments, "check"), "check"),
     "eval": Verb("PSNR and SSIM of a run on held-out views", partial(parse, EvalArguments, "eval"), "evaluate"),
-    "render": Verb("novel views of a run: PNG, GIF, MP4", partial(parse, RenderArguments, "render"), "render"),
+    "render": Verb("novel views of a run: PNG, GIF, WebP, MP4", partial(parse, RenderArguments, "render"), "render"),
     "scene": Verb("make a synthetic data set", partial(parse, SceneArguments, "scene"), "scene"),
     "benchmark": Verb(
         "how fast this machine trains and renders", partial(parse, BenchmarkArguments, "benchmark"), "benchmark"

@@ -21,8 +21,9 @@ _TEMPORARY_NAME = re.compile(r"\..*\.\d+\.tmp")
 LEFTOVER_AGE = 3600.0  # seconds after which a temporary file is taken for one of a process that was killed
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Call write(file) on a temporary file beside `path`, then rename it to `path`; on failure nothing is left behind.
+@contextlib.contextmanager
+def file_made_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file beside `path`, renamed to it when the body ends; if the body fails, nothing is left behind.
 
     The content is on the disk before the name is: a crash leaves the old file or the new one, whole. Temporary files
     that a killed process left in the folder are removed once they are old.
@@ -35,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
         with open(temporary, "wb") as file:
-            write(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -48,6 +49,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if isinstance(error, OSError):
             raise UserError(_explain(path, error)) from error
         raise
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Call write(file) on a file that is made as by `file_made_atomically`."""
+    with file_made_atomically(path) as file:
+        write(file)
 
 
 @contextlib.contextmanager

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 
-from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.paths import orbit_like, spiral_like
-from nerf_mini.io.files import write_atomically
 from nerf_mini.io.images import to_uint8, write_image
+from nerf_mini.outputs.camera_paths import CameraPath, read_camera_path, read_transform
+from nerf_mini.outputs.free_views import free_cameras
+from nerf_mini.outputs.video import FRAMES_PER_SECOND, VIDEOS, video_file
 from nerf_mini.rendering.images import RenderedImage, depth_picture, disparity_picture, render_progressively
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.training import Trainer
 
 PATHS = ("orbit", "spiral", "test", "train")
-VIDEO_SUFFIXES = (".gif", ".mp4")
-FRAMES_PER_SECOND = 15
+DEPTH_VIEWS, DEPTH_WIDTH = 8, 64  # to find which depths a film without bounds has
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,15 @@ class RenderRequest:
 
     Attributes:
         path: one of `PATHS`: orbit and spiral circle what the training cameras look at; test and train repeat the
-            cameras of these views, as refined where they were.
-        views: how many; None: 40, or all test or training cameras.
+            cameras of these views, as refined where they were. Or a file, see `outputs.camera_paths`.
+        views: how many; None: 40, all test or training cameras, or all frames of a file. Of a file, evenly spread.
         scale: factor on width and height.
-        output: a folder for PNG files, or a .gif or .mp4 file; None: RUN/renders/<path>.
+        output: a folder for PNG files, or a video file with an ending of `VIDEOS`; None: RUN/renders/<path>.
         maps: write depth and opacity too.
         progressive: write each PNG file coarse first, and again as it gets sharper.
+        frames_per_second: of videos; None: those of a file, else 15.
+        transform: dataparser_transforms.json of the nerfstudio scene in whose world a file's path is; None: the world
+            of the data set.
     """
 
     path: str = "orbit"
@@ -53,6 +58,18 @@ class RenderRequest:
     output: Path | None = None
     maps: bool = False
     progressive: bool = False
+    frames_per_second: float | None = None
+    transform: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Film:
+    """Cameras, and with what they are shown."""
+
+    cameras: Cameras
+    frames_per_second: float = FRAMES_PER_SECOND
+    crop: Crop | None = None
+    background: tuple[float, float, float] | None = None
 
 
 def path_cameras(run: Run, path: str, views: int | None = None, scale: float = 1.0) -> Cameras:
@@ -60,10 +77,6 @@ def path_cameras(run: Run, path: str, views: int | None = None, scale: float = 1
 
     Raises UserError for less than one view, a scale that leaves no pixel, and a data set without test views.
     """
-    if views is not None and views < 1:
-        raise UserError(f"--views {views}: must be at least 1.")
-    if not 0 < scale <= 16:
-        raise UserError(f"--scale {scale}: must be positive and at most 16.")
     train = run.cameras.train
     if path in run.cameras.splits:
         cameras = run.cameras.splits[path][:views]
@@ -72,6 +85,10 @@ def path_cameras(run: Run, path: str, views: int | None = None, scale: float = 1
     else:
         along = {"orbit": orbit_like, "spiral": spiral_like}[path]
         cameras = train.at(along(train.poses, 40 if views is None else views))
+    return _scaled(cameras, scale)
+
+
+def _scaled(cameras: Cameras, scale: float) -> Cameras:
     try:
         return cameras.scaled(scale)
     except ValueError as error:
@@ -89,44 +106,94 @@ def render_views(
     `report` is called with the numbers of views done and to do, `warn` as by `restored_trainer`. Raises UserError for
     what cannot be done, before any work where that can be known.
     """
-    output = run.renders / request.path if request.output is None else request.output
+    path = _read_path(run, request)
+    name = request.path if path is None else Path(request.path).stem
+    output = run.renders / name if request.output is None else request.output
     video = _is_video(output, request.progressive)
-    cameras = path_cameras(run, request.path, request.views, request.scale)
+    named = path_cameras(run, request.path, request.views, request.scale) if path is None else None
     trainer = restored_trainer(run, warn=warn)
+    film = _Film(named) if named is not None else _filmed(trainer, path, request)
     if request.path == "train":
-        cameras = trainer.training_cameras[: request.views].scaled(request.scale)
-    images = []
-    for view in range(len(cameras)):
-        if request.progressive:
-            images.append(_render_sharpening(trainer, cameras, view, output))
-        else:
-            images.append(trainer.render(cameras, view))
-        report(view + 1, len(cameras))
-    pictures = {"color": [to_uint8(image.color) for image in images]}
-    if request.maps:
-        pictures["depth"] = [to_uint8(depth) for depth in _depth_maps(trainer, images, cameras)]
-        pictures["opacity"] = [to_uint8(np.clip(image.opacity, 0, 1)) for image in images]
-    write = write_videos if video else write_pictures
-    return NovelViews(tuple(write(output, pictures)), trainer.step_count)
+        film = _Film(_scaled(trainer.training_cameras[: request.views], request.scale))
+    if request.frames_per_second is not None:
+        film = replace(film, frames_per_second=request.frames_per_second)
+    kinds = ("color", "depth", "opacity") if request.maps else ("color",)
+    cameras = film.cameras
+    nearest = _nearest(trainer, cameras) if request.maps and not trainer.model.region.bounded else None
+    with _films(output, kinds, film.frames_per_second) if video else _pictures(output, kinds) as (write, files):
+        for view in range(len(cameras)):
+            if request.progressive:
+                image = _render_sharpening(trainer, film, view, output)
+            else:
+                image = trainer.render(cameras, view, film.background, film.crop)
+            write(_shown(image, kinds, cameras, view, nearest))
+            report(view + 1, len(cameras))
+    return NovelViews(tuple(files), trainer.step_count)
 
 
-def _depth_maps(trainer: Trainer, images: list[RenderedImage], cameras: Cameras) -> list[np.ndarray]:
-    """Grey pictures of the depth: of what lies in a box between near and far, of other scenes by disparity."""
-    if trainer.model.region.bounded:
-        bounds = zip(images, cameras.near.tolist(), cameras.far.tolist(), strict=True)
-        return [depth_picture(image, near, far) for image, near, far in bounds]
+def _read_path(run: Run, request: RenderRequest) -> CameraPath | None:
+    """The film of a request, in the coordinates of the scene; None for one of `PATHS`. Raises UserError."""
+    if request.views is not None and request.views < 1:
+        raise UserError(f"--views {request.views}: must be at least 1.")
+    if not 0 < request.scale <= 16:
+        raise UserError(f"--scale {request.scale}: must be positive and at most 16.")
+    if request.frames_per_second is not None and not 0.1 <= request.frames_per_second <= 240:
+        raise UserError(f"--frames-per-second {request.frames_per_second}: must be from 0.1 to 240.")
+    if request.path in PATHS:
+        if request.transform is not None:
+            raise UserError("--transform belongs to a path from a file: give one with --path FILE.json.")
+        return None
+    file = Path(request.path)
+    if not file.is_file():
+        raise UserError(f"--path {quoted(request.path)}: is neither a file nor one of {', '.join(PATHS)}.")
+    path = read_camera_path(file)
+    if request.transform is not None:
+        path = path.in_world(np.linalg.inv(read_transform(request.transform)))
+    return path.in_world(np.linalg.inv(run.cameras.to_capture))
+
+
+def _filmed(trainer: Trainer, path: CameraPath | None, request: RenderRequest) -> _Film:
+    """The cameras of a film."""
+    assert path is not None
+    frames, rate = len(path.poses), path.frames_per_second
+    chosen = np.arange(frames)
+    if request.views is not None and request.views < frames:
+        chosen, rate = np.arange(request.views) * frames // request.views, request.views / path.seconds
+    cameras = free_cameras(trainer, path.poses[chosen], path.fields_of_view[chosen], path.size)
+    return _Film(_scaled(cameras, request.scale), rate, path.crop, path.background)
+
+
+def _nearest(trainer: Trainer, cameras: Cameras) -> float:
+    """What counts as near in the depth maps of scenes without bounds: of small pictures along the way."""
+    some = cameras[np.unique(np.linspace(0, len(cameras) - 1, DEPTH_VIEWS).astype(np.int64))]
+    small = some.scaled(min(1.0, DEPTH_WIDTH / float(some.size.min())))
+    images = [trainer.render(small, view) for view in range(len(small))]
     seen = np.concatenate([image.depth[image.opacity > 0.5] for image in images])
-    nearest = float(np.quantile(seen, 0.02)) if len(seen) else 1.0
-    return [disparity_picture(image, nearest) for image in images]
+    return float(np.quantile(seen, 0.02)) if len(seen) else 1.0
+
+
+def _shown(
+    image: RenderedImage, kinds: tuple[str, ...], cameras: Cameras, view: int, nearest: float | None
+) -> list[np.ndarray]:
+    """Pictures of each kind; the depth as grey, of what lies in a box between near and far, else by disparity."""
+    pictures = [to_uint8(image.color)]
+    if "depth" in kinds:
+        near, far = float(cameras.near[view]), float(cameras.far[view])
+        pictures.append(
+            to_uint8(depth_picture(image, near, far) if nearest is None else disparity_picture(image, nearest))
+        )
+        pictures.append(to_uint8(np.clip(image.opacity, 0, 1)))
+    return pictures
 
 
 def _is_video(output: Path, progressive: bool) -> bool:
     """Whether the output is a video file, not a folder. Raises UserError if it can be neither."""
-    video = output.suffix.lower() in VIDEO_SUFFIXES
+    suffix = output.suffix.lower()
+    video = suffix in VIDEOS
     if output.suffix[1:2].isalpha() and not video and not output.is_dir():  # a folder scale-0.5 is fine
-        raise UserError(f"{output}: name a folder for PNG files, or a file that ends in {' or '.join(VIDEO_SUFFIXES)}.")
-    if output.suffix.lower() == ".mp4":
-        require_video()
+        raise UserError(f"{output}: name a folder for PNG files, or a file that ends in {', '.join(VIDEOS)}.")
+    if video:
+        VIDEOS[suffix].require()
     if progressive and video:
         raise UserError("--progressive is for PNG files: name a folder with --output.")
     if output.is_file() and not video:
@@ -134,51 +201,44 @@ def _is_video(output: Path, progressive: bool) -> bool:
     return video
 
 
-def _render_sharpening(trainer: Trainer, cameras: Cameras, view: int, folder: Path) -> RenderedImage:
+def _render_sharpening(trainer: Trainer, film: _Film, view: int, folder: Path) -> RenderedImage:
     """A picture whose file is written again and again as it gets sharper."""
-    parameters, background = trainer.field, trainer.cameras.background
-    for image in render_progressively(trainer.model, parameters, cameras, background, view):
-        write_pictures(folder, {"color": [to_uint8(image.color)]}, view)
+    behind = trainer.cameras.background if film.background is None else film.background
+    for image in render_progressively(trainer.model, trainer.field, film.cameras, behind, view, crop=film.crop):
+        write_image(_picture_file(folder, "color", view), to_uint8(image.color))
     return image
 
 
-def write_pictures(folder: Path, pictures: dict[str, list[np.ndarray]], first: int = 0) -> list[Path]:
-    """folder/color_000.png and so on, numbered from `first`."""
-    files = []
-    for kind, frames in pictures.items():
-        for number, frame in enumerate(frames, first):
-            files.append(folder / f"{kind}_{number:03d}.png")
-            write_image(files[-1], frame)
-    return files
+def _picture_file(folder: Path, kind: str, number: int) -> Path:
+    return folder / f"{kind}_{number:03d}.png"
 
 
-def write_videos(output: Path, pictures: dict[str, list[np.ndarray]]) -> list[Path]:
-    """One video per kind: name.gif, name_depth.gif, name_opacity.gif."""
-    files = []
-    for kind, frames in pictures.items():
-        file = output if kind == "color" else output.with_stem(f"{output.stem}_{kind}")
-        write_atomically(file, partial(_encode, frames=frames, suffix=output.suffix.lower()))
-        files.append(file)
-    return files
+_Writing = tuple[Callable[[list[np.ndarray]], Any], list[Path]]
 
 
-def require_video() -> None:
-    """MP4 needs an encoder, which is an extra."""
-    try:
-        import imageio_ffmpeg  # noqa: F401
-    except ImportError as error:
-        raise UserError('MP4 needs the extra "video": pip install "nerf-mini[video]". GIF works without it.') from error
+@contextmanager
+def _pictures(folder: Path, kinds: tuple[str, ...]) -> Iterator[_Writing]:
+    """Writes the pictures of a view: folder/color_000.png and so on."""
+    files: list[Path] = []
+
+    def write(pictures: list[np.ndarray]) -> None:
+        number = len(files) // len(kinds)
+        for kind, picture in zip(kinds, pictures, strict=True):
+            files.append(_picture_file(folder, kind, number))
+            write_image(files[-1], picture)
+
+    yield write, files
 
 
-def _encode(stream: BinaryIO, frames: list[np.ndarray], suffix: str) -> None:
-    import imageio.v3 as iio
+@contextmanager
+def _films(output: Path, kinds: tuple[str, ...], frames_per_second: float) -> Iterator[_Writing]:
+    """Writes the frames of a view, a video per kind: name.gif, name_depth.gif, name_opacity.gif."""
+    files = [output if kind == "color" else output.with_stem(f"{output.stem}_{kind}") for kind in kinds]
+    with ExitStack() as stack:
+        encoders = [stack.enter_context(video_file(file, frames_per_second)) for file in files]
 
-    frames = [frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2) for frame in frames]
-    if suffix == ".gif":
-        data = iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=1000 // FRAMES_PER_SECOND, loop=0)
-    else:
-        # the codec wants even sizes: repeat the last row or column where needed
-        height, width = frames[0].shape[:2]
-        even = [np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") for frame in frames]
-        data = iio.imwrite("<bytes>", np.stack(even), extension=".mp4", fps=FRAMES_PER_SECOND, macro_block_size=1)
-    stream.write(data)
+        def write(pictures: list[np.ndarray]) -> None:
+            for encoder, picture in zip(encoders, pictures, strict=True):
+                encoder.add(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
+
+        yield write, files

@@ -75,7 +75,13 @@ def render_image(
 
 
 def render_progressively(
-    model: Renderer, parameters: Any, cameras: Cameras, background: ArrayLike, view: int = 0, coarsest: int = 8
+    model: Renderer,
+    parameters: Any,
+    cameras: Cameras,
+    background: ArrayLike,
+    view: int = 0,
+    coarsest: int = 8,
+    crop: Crop | None = None,
 ) -> Iterator[RenderedImage]:
     """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
 
@@ -91,7 +97,7 @@ def render_progressively(
     done, stride = np.zeros(len(rays), bool), coarsest
     while stride >= 1:
         (new,) = np.nonzero((row % stride == 0) & (column % stride == 0) & ~done)
-        values[new] = render_rays(model, parameters, rays[new], background)
+        values[new] = render_rays(model, parameters, rays[new], background, crop)
         done[new] = True
         corner = row // stride * stride * width + column // stride * stride  # of the square that a pixel lies in
         yield _as_image(values[corner].reshape(height, width, 5))

@@ -17,7 +17,12 @@ from nerf_mini import __version__
 from nerf_mini.cli.arguments import parse_train
 from nerf_mini.cli.program import VERBS, main
 from nerf_mini.config import PRESETS
+from nerf_mini.geometry.keyframes import Keyframes
+from nerf_mini.geometry.poses import rigid_motion
 from nerf_mini.io.images import read_image, to_uint8
+from nerf_mini.outputs.camera_paths import CameraPath, write_camera_path
+from nerf_mini.outputs.free_views import free_cameras
+from nerf_mini.outputs.video import VIDEOS, video_file
 from nerf_mini.runs.evaluation import target_image
 from nerf_mini.runs.restoring import load_trainer
 from nerf_mini.scenes import load_scene
@@ -139,6 +144,63 @@ def test_render_writes_mp4_with_the_extra(own_run):
     ok("render", own_run, "--views", 3, "--scale", 2.0625, "--output", film)  # 33 pixels: an odd size
     frames = iio.imread(film)
     assert frames.shape == (3, 34, 34, 3)
+
+
+def test_render_follows_a_path_from_a_file(own_run, tmp_path):
+    """A film through the first two test cameras, written in the world of the data set: its ends are theirs."""
+    trainer = load_trainer(own_run)
+    own = trainer.cameras.splits["test"]
+    keyframes = Keyframes(own.poses[:2], 2 * np.arctan(0.5 * own.size[:2, 1] / own.focal[:2, 1]))
+    film = CameraPath.through(keyframes, (16, 16), seconds=2, frames_per_second=3)
+    write_camera_path(tmp_path / "film.json", film.in_world(trainer.cameras.to_capture))
+    ok("render", own_run, "--path", tmp_path / "film.json", "--maps")
+    folder = own_run / "renders" / "film"
+    assert len(list(folder.glob("color_*.png"))) == len(list(folder.glob("depth_*.png"))) == 6
+    free = free_cameras(trainer, own.poses[:1], keyframes.fields_of_view[:1], (16, 16))
+    np.testing.assert_array_equal(read_image(folder / "color_000.png"), to_uint8(trainer.render(free).color))
+    ok("render", own_run, "--path", tmp_path / "film.json", "--views", 3, "--scale", 2, "--output", own_run / "a.webp")
+    with Image.open(own_run / "a.webp") as animation:
+        animation.load()
+        assert animation.n_frames == 3 and animation.size == (32, 32)
+        assert animation.info["duration"] == pytest.approx(2000 / 3, abs=1)
+
+
+def test_a_path_in_the_world_of_nerfstudio_is_brought_back(own_run, tmp_path):
+    motion, scale = rigid_motion(np.array([0.1, -0.3, 0.2, 1.0, 2.0, 3.0])), 0.2
+    similarity = np.diag([scale, scale, scale, 1.0]) @ motion
+    file = tmp_path / "dataparser_transforms.json"
+    file.write_text(json.dumps({"transform": motion[:3].tolist(), "scale": scale}))
+    poses = load_trainer(own_run).cameras.splits["test"].poses[:1]
+    film = CameraPath.through(Keyframes(poses, np.array([0.7])), (16, 16), seconds=1, frames_per_second=1)
+    write_camera_path(tmp_path / "own.json", film)
+    write_camera_path(tmp_path / "theirs.json", film.in_world(similarity))
+    ok("render", own_run, "--path", tmp_path / "own.json")
+    ok("render", own_run, "--path", tmp_path / "theirs.json", "--transform", file)
+    own, theirs = (read_image(own_run / "renders" / name / "color_000.png") for name in ("own", "theirs"))
+    assert np.abs(own.astype(int) - theirs).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--path", "spirals"], "neither a file nor one of orbit"),
+        (["--path", "."], "neither a file"),
+        (["--transform", "x.json"], "--path FILE"),
+        (["--frames-per-second", "0"], "from 0.1 to 240"),
+        (["--frames-per-second", "nan"], "from 0.1 to 240"),
+    ],
+)
+def test_paths_that_are_none_are_said(own_run, capsys, options, said):
+    assert main(["render", str(own_run), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_film_that_fails_leaves_no_file(tmp_path):
+    for suffix in VIDEOS:
+        with pytest.raises(RuntimeError), video_file(tmp_path / f"film{suffix}") as film:
+            film.add(np.zeros((8, 8, 3), np.uint8))
+            raise RuntimeError
+    assert not list(tmp_path.iterdir())
 
 
 def test_mp4_without_the_extra_names_it_before_any_work(own_run, capsys, monkeypatch):

@@ -12,8 +12,9 @@ def run(arguments: RenderArguments) -> None:
     """Render novel views of a run."""
     opened = open_run(arguments.run)
     request = RenderRequest(
-        arguments.path, arguments.views, arguments.scale, arguments.output, arguments.maps, arguments.progressive
-    )
+        arguments.path, arguments.views, arguments.scale, arguments.output, arguments.maps, arguments.progressive,
+        arguments.frames_per_second, arguments.transform,
+    )  # fmt: skip
     with counting_bar("rendering") as report:
         result = render_views(opened, request, report, say)
     first = result.files[0]
