@@ -6,14 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from autodiff import tree
 from nerf_mini.config import Config, from_preset, to_dict
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit_like, spiral_like
+from nerf_mini.io.images import to_uint8
+from nerf_mini.io.notebook_html import facts, picture
 from nerf_mini.runs.evaluation import Evaluation, evaluate_views, spread_indices
 from nerf_mini.runs.records import Fit
 from nerf_mini.runs.session import load_trainer, save_trainer
 from nerf_mini.scenes import Scene, SceneCameras
 from nerf_mini.training import trainer as core
+
+PREVIEW = 200  # pixels of the longer side of a picture in a notebook
 
 
 class Trainer(core.Trainer):
@@ -54,6 +61,21 @@ class Trainer(core.Trainer):
         """
         views = self.views_of(split)
         return evaluate_views(self, views, spread_indices(len(views), max_views), report, fit)
+
+    def _repr_html_(self) -> str:
+        """What it is and, once it has been trained, what it shows from the first camera, for notebooks."""
+        field = self.state.parameters["field"]
+        count = sum(np.size(leaf) for leaf in tree.flatten(field)[0])
+        about = {
+            "trainer": self.config.method, "steps": self.step_count, "seconds": f"{self.state.seconds:.0f}",
+            "parameters": f"{count:,}", "space": "box" if self.cameras.space is None else self.cameras.space.kind,
+            "scene": "opened without its data" if self.scene is None else self.scene.name,
+        }  # fmt: skip
+        if self.step_count == 0:
+            return facts(about)
+        first = self.cameras.train[0]
+        view = first.scaled(min(1.0, PREVIEW / float(first.size.max())))
+        return facts(about) + picture(to_uint8(self.render(view).color), f"step {self.step_count}")
 
     def save(self, folder: Path | str) -> Path:
         """Write a run folder, or a new checkpoint into the one that `save` or `open_run` made of this trainer.

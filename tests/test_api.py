@@ -1,12 +1,18 @@
 """The public API: lazy, documented, and enough to train, look and keep without the command line."""
 
+import base64
 import subprocess
 import sys
+from html.parser import HTMLParser
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nerf_mini as nm
+from nerf_mini.io.images import to_uint8
+from nerf_mini.scenes import Views
 
 TINY = {
     "levels": 4, "log2_entries": 10, "base_resolution": 4, "finest_resolution": 16, "hidden_width": 16,
@@ -74,3 +80,54 @@ def test_cameras_of_paths_surround_the_scene(scene):
     cameras = nm.spiral(scene.cameras, views=5)
     assert len(cameras) == 5 and len(nm.orbit(scene.splits["train"].cameras, views=4)) == 4
     np.testing.assert_array_equal(cameras.size, np.tile(scene.splits["train"].cameras.size[:1], (5, 1)))
+
+
+# -- in notebooks ------------------------------------------------------------------------------------------------------
+
+
+class _Page(HTMLParser):
+    """Which tags stay open, and the pictures in it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.pictures = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            kind, data = dict(attrs)["src"].split(",")
+            assert kind == "data:image/png;base64"
+            self.pictures.append(np.asarray(Image.open(BytesIO(base64.b64decode(data)))))
+        else:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_scenes_and_views_show_their_images(scene):
+    page = _Page(scene._repr_html_())
+    views = scene.splits["train"]
+    assert not page.open and len(page.pictures) == sum(min(len(v), 8) for v in scene.splits.values())
+    np.testing.assert_array_equal(page.pictures[0], views.image(0))
+    assert not _Page(views._repr_html_()).open
+
+
+def test_a_rendering_is_a_png_of_its_colours_and_a_trainer_shows_one(scene):
+    trainer = nm.Trainer(scene, preset="quick", **TINY)
+    assert not _Page(trainer._repr_html_()).pictures, "before training there is nothing to see, and kernels to compile"
+    trainer.train()
+    image = trainer.render(scene.splits["train"].cameras)
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(image._repr_png_()))), to_uint8(image.color))
+    page = _Page(trainer._repr_html_())
+    np.testing.assert_array_equal(page.pictures[0], to_uint8(image.color))
+    html = trainer.evaluate("test", max_views=2)._repr_html_()
+    assert not _Page(html).open and "mean of 2" in html
+
+
+def test_names_from_files_are_text_in_a_notebook():
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    cameras = nm.Cameras.make(np.stack([nm.look_at((1, 0, 0), (0, 0, 0))] * 2), (4, 4), 4.0)
+    html = Views.from_images(cameras, list(images), ("<script>alert(1)</script>", '" onerror="x'))._repr_html_()
+    assert "<script" not in html and len(_Page(html).pictures) == 2
+    assert 'title="&quot; onerror=&quot;x"' in html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,15 @@ def write_image(path: Path | str, array: np.ndarray) -> None:
     if image_format is None:
         raise UserError(f"{path}: the suffix {path.suffix!r} names no image format; use .png or .jpg.")
     write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format=image_format))
+
+
+def to_png(array: np.ndarray) -> bytes:
+    """The bytes of a PNG file: uint8, or float in [0, 1], (height, width) or (height, width, 3 or 4)."""
+    from PIL import Image
+
+    stream = BytesIO()
+    Image.fromarray(array if array.dtype == np.uint8 else to_uint8(array)).save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,21 +16,21 @@ from nerf_mini.io.files import file_made_atomically
 FRAMES_PER_SECOND = 15.0
 
 
-class Encoder(ABC):
+class Encoder:
     """Takes frames (height, width, 3) uint8 of one size, and writes them into a file that is open."""
 
     def __init__(self, file: BinaryIO, frames_per_second: float):
         self.file, self.frames_per_second = file, frames_per_second
 
-    @abstractmethod
     def add(self, frame: np.ndarray) -> None:
         """The next frame."""
+        raise NotImplementedError
 
-    @abstractmethod
     def finish(self) -> None:
         """After the last frame."""
+        raise NotImplementedError
 
-    def give_up(self) -> None:  # noqa: B027 (most have nothing to do)
+    def give_up(self) -> None:
         """Instead of `finish`, when something went wrong."""
 
     @classmethod

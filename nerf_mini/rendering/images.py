@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.io.images import to_png
 from nerf_mini.rendering.volume import Rendering
 
 
@@ -32,6 +33,10 @@ class RenderedImage:
     color: np.ndarray
     depth: np.ndarray
     opacity: np.ndarray
+
+    def _repr_png_(self) -> bytes:
+        """The colours, for notebooks."""
+        return to_png(self.color)
 
 
 def render_rays(

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nerf_mini.io.notebook_html import table
+
 Fit = Literal["none", "exposure", "poses"]
 
 
@@ -74,11 +76,22 @@ class Evaluation:
         """The mean over views of each view's PSNR after its colours were corrected, in dB."""
         return float(np.mean([view.cc_psnr for view in self.views]))
 
+    def _repr_html_(self) -> str:
+        """The scores, for notebooks."""
+        head = ("view", "PSNR (dB)", "SSIM", "PSNR with colours corrected")
+        rows = [(view.name, view.psnr, view.ssim, view.cc_psnr) for view in self.views]
+        rows.append((f"mean of {len(self.views)}", self.psnr, self.ssim, self.cc_psnr))
+        return table(head, [(name, f"{psnr:.2f}", _three(ssim), f"{cc:.2f}") for name, psnr, ssim, cc in rows])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the means, as in the files of RUN/eval."""
         means = {"psnr": self.psnr, "ssim": None if math.isnan(self.ssim) else self.ssim, "cc_psnr": self.cc_psnr}
         own = asdict(self)
         return {**means, **own.pop("protocol"), "scored": self.protocol.scored, **own}
+
+
+def _three(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ import numpy as np
 
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.space import Space
+from nerf_mini.io.notebook_html import facts, small, strip
 
 SPLITS = ("train", "val", "test")
 WHITE, BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 _SAME_WORLD = np.eye(4)
+SHOWN = 8  # images of a split in a notebook
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,12 @@ class Views:
         start = self.starts[index]
         return self.pixels[start : start + width * height].reshape(height, width, -1)
 
+    def _repr_html_(self) -> str:
+        """The first few images, for notebooks."""
+        count, shown = len(self), min(len(self), SHOWN)
+        more = f"<p>and {count - shown} more</p>" if count > shown else ""
+        return strip((self.names[i], small(self.image(i))) for i in range(shown)) + more
+
     def mask(self, index: int) -> np.ndarray | None:
         """Which pixels of an image are valid, (height, width) bool; None: all."""
         if self.valid is None:
@@ -205,6 +213,17 @@ class Scene:
     points: SparsePoints | None = None
     space: Space | None = None
     to_capture: np.ndarray = field(default_factory=_SAME_WORLD.copy)
+
+    def _repr_html_(self) -> str:
+        """What it is, and the first images of each split, for notebooks."""
+        size = np.concatenate([views.cameras.size for views in self.splits.values()])
+        smallest, largest = (" x ".join(map(str, edge)) for edge in (size.min(axis=0), size.max(axis=0)))
+        about = {
+            "scene": self.name, "kind": self.kind, "space": "box" if self.space is None else self.space.kind,
+            "size": smallest if smallest == largest else f"{smallest} to {largest}", "held out": self.held_out,
+        }  # fmt: skip
+        parts = [f"<p>{len(views)} {split}</p>{views._repr_html_()}" for split, views in self.splits.items()]
+        return facts(about) + "".join(parts)
 
     @property
     def cameras(self) -> SceneCameras:
