@@ -179,6 +179,17 @@ class ExposureConfig(Section):
 
 
 @dataclass(frozen=True)
+class AppearanceConfig(Section):
+    """What is peculiar to each training picture, learnt beside the field (Martin-Brualla et al. 2021)."""
+
+    appearance_codes: Annotated[int, Between(0, 64)] = 0
+    """How many numbers each training picture has of its own, which colours depend on: for pictures in different light
+    or with different processing. New views have zeros, which is the mean over pictures. 8 to 16 are usual."""
+    appearance_penalty: Annotated[float, AtLeast(0.0)] = 1e-3
+    """Weight of the mean square of these numbers in the loss."""
+
+
+@dataclass(frozen=True)
 class RefinementConfig(Section):
     """Corrections of the training cameras, learnt beside the field."""
 
@@ -257,6 +268,7 @@ class Config(Section):
     scene: SceneConfig = field(default_factory=SceneConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     refinement: RefinementConfig = field(default_factory=RefinementConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

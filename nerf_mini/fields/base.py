@@ -31,11 +31,18 @@ class Field(Protocol):
         """Density alone as a function of points (n, 3) -> (n,), of the parameters as they are now; no derivative."""
 
     def __call__(
-        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+        self,
+        parameters: Any,
+        points: Any,
+        directions: Any,
+        ray_index: np.ndarray,
+        noise: Any = None,
+        codes: Any = None,
     ) -> tuple[Any, Any]:
         """points (samples, 3), directions (rays, 3), ray_index (samples,) -> density (samples,), color (samples, 3).
 
-        Directions have unit length. `noise` (samples,) is added to the raw density. Differentiable in all float
+        Directions have unit length. `noise` (samples,) is added to the raw density. The colour depends on the `codes`
+        (rays, k) of pictures too, in fields that were made for them; None: zeros. Differentiable in all float
         arguments.
         """
 
@@ -51,6 +58,14 @@ def glorot_layers(shapes: dict[str, tuple[int, int]], rng: np.random.Generator, 
         weight = rng.uniform(-bound, bound, (inputs, outputs)).astype(dtype)
         layers[name] = {"weight": weight, "bias": np.zeros(outputs, dtype)}
     return layers
+
+
+def with_codes(features: Any, codes: Any, width: int) -> Any:
+    """Features of rays (rays, n) with `width` numbers more: the codes (rays, width) of their pictures, or zeros."""
+    if width == 0:
+        return features
+    own = np.zeros((len(features), width), features.dtype) if codes is None else codes.astype(features.dtype)
+    return np.concatenate([features, own], axis=1)
 
 
 def with_noise(raw: Any, noise: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nerf_mini.fields.base import Density, glorot_layers, with_noise
+from nerf_mini.fields.base import Density, glorot_layers, with_codes, with_noise
 from nerf_mini.fields.coarse_to_fine import band_weights, with_weighted_inputs
 from nerf_mini.ops import (
     GridMLPShape,
@@ -31,13 +31,14 @@ class HashGridField:
     """Density and colour of points in the unit cube: density = exp(raw) / unit_length, colour = logistic(raw).
 
     `unit_length` is the side of the unit cube in scene units, so that exp(raw) is the optical depth of a side: the same
-    initial fog in a scene of any size.
+    initial fog in a scene of any size. The last `codes` of the network's ray features tell pictures apart.
     """
 
     grid: GridShape
     network: GridMLPShape
     bfloat16: bool = False  # see `ops.mlp`
     unit_length: float = 1.0
+    codes: int = 0
 
     @property
     def bytes_per_sample(self) -> int:
@@ -47,7 +48,7 @@ class HashGridField:
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
         """See `Field`."""
-        network = OperatorUse("grid_mlp", {"bfloat16": self.bfloat16}, constants=(1,))
+        network = OperatorUse("grid_mlp", {"bfloat16": self.bfloat16}, constants=() if self.codes else (1,))
         return network, OperatorUse("hash_grid", constants=(0,)), OperatorUse("activate")
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
@@ -61,12 +62,18 @@ class HashGridField:
         return lambda points: exp_density(raw(hash_grid(points, tables, self.grid)), 1 / self.unit_length)
 
     def __call__(
-        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+        self,
+        parameters: Any,
+        points: Any,
+        directions: Any,
+        ray_index: np.ndarray,
+        noise: Any = None,
+        codes: Any = None,
     ) -> tuple[Any, Any]:
         """See `Field`."""
         encoding = hash_grid(points, parameters["tables"], self.grid)  # (samples, levels * features)
-        harmonics = spherical_harmonics(directions)  # (rays, 16)
-        raw = mlp(encoding, harmonics, ray_index, parameters["network"], self.network, self.bfloat16)  # (samples, 4)
+        features = with_codes(spherical_harmonics(directions), codes, self.codes)  # (rays, 16 + codes)
+        raw = mlp(encoding, features, ray_index, parameters["network"], self.network, self.bfloat16)  # (samples, 4)
         density, color = activate(with_noise(raw, noise), "exp")
         return self._per_scene_unit(density), color
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from nerf_mini.fields.base import Density, glorot_layers, with_noise
+from nerf_mini.fields.base import Density, glorot_layers, with_codes, with_noise
 from nerf_mini.fields.coarse_to_fine import band_weights, with_weighted_inputs
 from nerf_mini.ops import (
     DensityActivation,
@@ -45,7 +45,8 @@ class MLPField:
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
         """See `Field`."""
-        network = OperatorUse("mlp", {"bfloat16": self.bfloat16}, constants=(0, 1))
+        constants = (0,) if self.shape.codes else (0, 1)
+        network = OperatorUse("mlp", {"bfloat16": self.bfloat16}, constants=constants)
         return network, OperatorUse("activate")
 
     def init(self, rng: np.random.Generator, dtype=np.float32) -> dict[str, Any]:
@@ -58,10 +59,16 @@ class MLPField:
         return lambda points: activate_density(raw(2 * points - 1), self.density_activation)
 
     def __call__(
-        self, parameters: Any, points: Any, directions: Any, ray_index: np.ndarray, noise: Any = None
+        self,
+        parameters: Any,
+        points: Any,
+        directions: Any,
+        ray_index: np.ndarray,
+        noise: Any = None,
+        codes: Any = None,
     ) -> tuple[Any, Any]:
         """See `Field`; the noise is the regulariser of the paper's appendix A."""
-        features = self.ray_features(directions)
+        features = self.ray_features(directions, codes)
         raw = mlp(2 * points - 1, features, ray_index, parameters, self.shape, self.bfloat16)  # (samples, 4)
         return activate(with_noise(raw, noise), self.density_activation)
 
@@ -75,12 +82,15 @@ class MLPField:
             parameters = with_weighted_inputs(parameters, name, weights)
         return parameters
 
-    def ray_features(self, directions: Any) -> Any:
-        """The encoded directions, (rays, shape.ray_features)."""
+    def ray_features(self, directions: Any, codes: Any = None) -> Any:
+        """The encoded directions, and codes, (rays, shape.ray_features)."""
         shape = self.shape
-        if shape.ray_features == 0:
+        if shape.direction_frequencies is None:
             return np.zeros((len(directions), 0), directions.dtype)
-        frequencies = shape.direction_frequencies or 0
-        return positional_encoding(
-            directions, frequencies=frequencies, identity=shape.identity, factor_pi=shape.factor_pi
+        encoded = positional_encoding(
+            directions,
+            frequencies=shape.direction_frequencies,
+            identity=shape.identity,
+            factor_pi=shape.factor_pi,
         )
+        return with_codes(encoded, codes, shape.codes)

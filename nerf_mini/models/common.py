@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.config import LossConfig, NetworkConfig
+from nerf_mini.errors import UserError
 from nerf_mini.fields import Field, MLPField
 from nerf_mini.geometry.regions import Region
 from nerf_mini.models.precision import Precision, uses_bfloat16
@@ -14,8 +15,13 @@ from nerf_mini.ops import MLPShape
 from nerf_mini.samplers import Samples
 
 
-def mlp_field(network: NetworkConfig, precision: Precision) -> MLPField:
-    """The paper's network, as a configuration asks for it."""
+def mlp_field(network: NetworkConfig, precision: Precision, codes: int = 0) -> MLPField:
+    """The paper's network, as a configuration asks for it, with `codes` numbers for each training picture.
+
+    Raises UserError for codes in a network whose colour is the same from everywhere.
+    """
+    if codes and network.direction_frequencies is None:
+        raise UserError("--appearance-codes needs --direction-frequencies: they lead into the same layer.")
     shape = MLPShape(
         depth=network.depth,
         width=network.width,
@@ -24,6 +30,7 @@ def mlp_field(network: NetworkConfig, precision: Precision) -> MLPField:
         direction_frequencies=network.direction_frequencies,
         identity=network.identity,
         factor_pi=network.factor_pi,
+        codes=codes,
     )
     return MLPField(shape, network.density_activation, bfloat16=uses_bfloat16(precision))
 

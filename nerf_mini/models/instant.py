@@ -14,7 +14,7 @@ from nerf_mini.geometry.regions import Region, make_region
 from nerf_mini.models.base import Model
 from nerf_mini.models.common import mlp_field, near_length, noise_of, query_field
 from nerf_mini.models.precision import uses_bfloat16
-from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse
+from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse, harmonics_width
 from nerf_mini.rendering.fast import render_fronts
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import Density, OccupancySampler, Samples
@@ -98,8 +98,10 @@ def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) 
         base=chosen.base_resolution,
         finest=finest if chosen.finest_resolution is None else chosen.finest_resolution,
     )
-    network = GridMLPShape(grid.width, chosen.hidden_width, color_depth=chosen.color_layers)
-    field = HashGridField(grid, network, uses_bfloat16(config.precision), region.unit_length)
+    codes = config.appearance.appearance_codes
+    features = harmonics_width(3) + codes
+    network = GridMLPShape(grid.width, chosen.hidden_width, color_depth=chosen.color_layers, ray_features=features)
+    field = HashGridField(grid, network, uses_bfloat16(config.precision), region.unit_length, codes)
     model = OccupancyModel(field, region, occupancy, config, cameras)
     model.sparse = ("tables",)
     return model
@@ -108,6 +110,5 @@ def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) 
 def occupancy_nerf_model(config: Config, settings: NerfConfig, scene: SceneCameras) -> OccupancyModel:
     """One network of the paper, in the space that the scene fills."""
     region = make_region(scene.space, scene.train, settings.occupancy.cube_side)
-    return OccupancyModel(
-        mlp_field(settings.network, config.precision), region, settings.occupancy, config, scene.train
-    )
+    field = mlp_field(settings.network, config.precision, config.appearance.appearance_codes)
+    return OccupancyModel(field, region, settings.occupancy, config, scene.train)

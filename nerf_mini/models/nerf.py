@@ -27,7 +27,7 @@ class NerfModel(Model):
     sampler: StratifiedSampler
 
     def __init__(self, config: Config, settings: NerfConfig, scene: SceneCameras):
-        self.field: MLPField = mlp_field(settings.network, config.precision)
+        self.field: MLPField = mlp_field(settings.network, config.precision, config.appearance.appearance_codes)
         bounded = scene.space is None or scene.space.kind == "box"
         around_origin = Box.centered(np.zeros(3), 2.0 / settings.network.scale)
         self.region: Region = around_origin if bounded else make_region(scene.space, scene.train)

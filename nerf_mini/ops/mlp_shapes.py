@@ -44,7 +44,7 @@ class MLPShape:
     Inputs are points (samples, 3), which the operator encodes itself. `skip` is the number of layers after which the
     encoded point is joined to the activations (None: never). With `direction_frequencies` None the colour does not
     depend on the viewing direction: one linear head on the trunk. Otherwise a linear layer and the ray's features, the
-    encoded direction, lead into a layer of width // 2 before the colour head.
+    encoded direction and `codes` numbers more, lead into a layer of width // 2 before the colour head.
     """
 
     depth: int = 8
@@ -54,8 +54,11 @@ class MLPShape:
     direction_frequencies: int | None = 4
     identity: bool = False
     factor_pi: bool = True
+    codes: int = 0
 
     def __post_init__(self):
+        if self.codes and self.direction_frequencies is None:
+            raise ValueError("a network whose colour does not depend on rays has no use for codes")
         if self.depth < 1 or self.width < 2:
             raise ValueError(f"a network needs depth >= 1 and width >= 2, got {self.depth} and {self.width}")
         if self.skip is not None and not 1 <= self.skip < self.depth:
@@ -75,8 +78,10 @@ class MLPShape:
 
     @property
     def ray_features(self) -> int:
-        """Columns of the encoded direction."""
-        return 0 if self.direction_frequencies is None else encoding_width(self.direction_frequencies, self.identity)
+        """Columns of the encoded direction, and the codes."""
+        if self.direction_frequencies is None:
+            return 0
+        return encoding_width(self.direction_frequencies, self.identity) + self.codes
 
     def parameter_shapes(self) -> dict[str, tuple[int, int]]:
         """See `NetworkShape`."""

@@ -46,7 +46,8 @@ def render(
     differentiable in every float argument, those of the rays included.
     """
     points = region.points(region.enter(rays), samples.t, samples.ray_index)  # (samples, 3)
-    density, color = field(parameters, points, rays.directions, samples.ray_index, noise)
+    own = {} if rays.codes is None else {"codes": rays.codes}
+    density, color = field(parameters, points, rays.directions, samples.ray_index, noise, **own)
     scale = region.scale(points)
     density = density if scale is None else density * scale
     if near_length is not None:

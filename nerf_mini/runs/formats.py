@@ -21,6 +21,7 @@ PARAMETERS, MEAN, VARIANCE, SAMPLER = "parameters", "mean", "variance", "sampler
 
 _SINCE_0_2: dict[str, Any] = {
     "exposure": {"exposure": "off", "exposure_rate": 5e-3, "exposure_penalty": 1e-3},
+    "appearance": {"appearance_codes": 0, "appearance_penalty": 1e-3},
     "refinement": {
         "refine": "none", "refine_from": 100, "coarse_steps": 1000, "pose_rate": 1e-3, "final_pose_rate": 1e-4,
         "lens_rate": 1e-4, "position_penalty": 1e-2, "rotation_penalty": 1e-3,

@@ -1,4 +1,4 @@
-"""What is learnt of pictures and cameras beside the field: exposures, poses, focal lengths, lenses."""
+"""What is learnt of pictures and cameras beside the field: exposures, codes, poses, focal lengths, lenses."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ from nerf_mini.training.optimiser import ParameterGroup, Schedule
 class Calibration:
     """How the training pictures differ from what is known of them, as parameters with rates and limits of their own.
 
-    The parameters are "cameras", see `corrections`, and "exposure", logarithms of gains (V, 3), where they are learnt.
-    No correction moves all cameras alike, no exposure makes all pictures brighter: the field can do that as well, and
-    the world would drift.
+    The parameters are "cameras", see `corrections`, "exposure", logarithms of gains (V, 3), and "appearance", codes
+    (V, k), where they are learnt. No correction moves all cameras alike, no exposure makes all pictures brighter, no
+    codes change them all: the field can do that as well, and the world would drift.
     """
 
     def __init__(self, config: Config, cameras: SceneCameras):
         """`cameras` are those of the data set as they were given."""
         self.exposure, self.refinement, self.given = config.exposure, config.refinement, cameras.train
+        self.appearance = config.appearance
         self.distance = _distance(cameras)  # of what is seen from the cameras, in scene units
         self.rates = config.optimiser
 
     @property
     def shapes(self) -> dict[str, Any]:
         """The shapes of the parameters, in their form."""
-        views, shapes = len(self.given), {}
+        views, shapes = len(self.given), dict[str, Any]()
         if self.refinement.corrections:
             shapes["cameras"] = {name: (views, CORRECTIONS[name]) for name in self.refinement.corrections}
+        if self.appearance.appearance_codes:
+            shapes["appearance"] = (views, self.appearance.appearance_codes)
         return {**shapes, "exposure": (views, 3)} if self.exposure.exposure != "off" else shapes
 
     def init(self) -> dict[str, Any]:
@@ -94,7 +97,7 @@ class Calibration:
         return corrected(self.given, self.corrections(learnt)) if learnt else self.given
 
     def penalty(self, parameters: dict[str, Any]) -> Any:
-        """What keeps exposures and poses near what was given: weighted mean squares over views; differentiable."""
+        """What keeps exposures, codes and poses near what was given: weighted means of squares; differentiable."""
         total: Any = 0.0
         poses = parameters.get("cameras", {}).get("poses")
         if poses is not None:
@@ -102,6 +105,8 @@ class Calibration:
             total = total + np.sum(poses**2 * weights.astype(poses.dtype)) * (1.0 / len(self.given))
         if "exposure" in parameters:
             total = total + self.exposure.exposure_penalty * np.mean(parameters["exposure"] ** 2)
+        if "appearance" in parameters:
+            total = total + self.appearance.appearance_penalty * np.mean(parameters["appearance"] ** 2)
         return total
 
     def confine(self, gradient: dict[str, Any]) -> None:
@@ -117,11 +122,11 @@ class Calibration:
             self._hold(learnt["poses"])
 
     def constrain(self, parameters: dict[str, Any]) -> None:
-        """Take out of the parameters, in place, what moves all cameras or brightens all pictures alike."""
+        """Take out of the parameters, in place, what moves all cameras or changes all pictures alike."""
         if "poses" in parameters.get("cameras", {}):
             self._hold(parameters["cameras"]["poses"])
-        if "exposure" in parameters:
-            parameters["exposure"] -= parameters["exposure"].mean(axis=0)
+        for name in {"exposure", "appearance"} & set(parameters):
+            parameters[name] -= parameters[name].mean(axis=0)
 
     def _hold(self, poses: np.ndarray) -> None:
         """Project poses (V, 6), or their gradient, in place, onto what is orthogonal to motions of the whole world.

@@ -104,9 +104,9 @@ def loss_and_gradient(
 ) -> StepResult:
     """The loss of a batch, or of its first rays that the sampler can take, and its gradient.
 
-    Beside "field", parameters may hold "cameras", corrections of the cameras (see `geometry.corrections`), and
-    "exposure" (V, 3), logarithms of the gains of the views' channels. A batch of which the model would keep more than
-    `KEPT_BYTES` is taken in equal parts, whose gradients are added.
+    Beside "field", parameters may hold "cameras", corrections of the cameras (see `geometry.corrections`), "exposure"
+    (V, 3), logarithms of the gains of the views' channels, and "appearance" (V, k), codes of the views. A batch of
+    which the model would keep more than `KEPT_BYTES` is taken in equal parts, whose gradients are added.
     """
     if weights.distortion is None:
         weights = replace(weights, distortion=model.distortion)
@@ -152,6 +152,8 @@ def _of_part(
 
     def loss(parameters: dict[str, Any]) -> tuple[Any, tuple[LossTerms, tuple[Rendering, ...]]]:
         rays = batch.rays(corrected(cameras, acting.corrections(parameters["cameras"]))) if learnt else plain
+        if "appearance" in parameters:
+            rays = replace(rays, codes=np.take(parameters["appearance"], batch.pixels.view, axis=0))  # (rays, k)
         field = coarsened(model, parameters["field"], acting.detail)
         renderings = model.render(field, rays, samples, batch.background, rng)
         if "exposure" in parameters:

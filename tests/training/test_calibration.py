@@ -25,7 +25,7 @@ TINY = {
     "levels": 3, "log2_entries": 8, "base_resolution": 2, "finest_resolution": 4, "hidden_width": 6,
     "march_steps": 32, "samples_per_step": 512, "occupancy_resolution": 8,
 }  # fmt: skip
-ALL = {"refine": "poses+focal+lens", "exposure": "per-image"}
+ALL = {"refine": "poses+focal+lens", "exposure": "per-image", "appearance_codes": 3}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def content(trainer):
 @pytest.mark.parametrize("photometric", ["mse", "huber"])
 @pytest.mark.usefixtures("one_thread")
 def test_gradient_of_a_step_that_learns_everything(rng, monkeypatch, photometric):
-    """By exposures, poses, focal lengths and lenses, with detail held back, against central differences."""
+    """By exposures, codes, poses, focal lengths and lenses, with detail held back, against central differences."""
     config = from_preset("quick", precision="float32", photometric=photometric, **TINY, **ALL)
     calibration = calibration_of(config)
     model = make_model(config, scene_cameras())
@@ -84,8 +84,9 @@ def test_gradient_of_a_step_that_learns_everything(rng, monkeypatch, photometric
         return loss_and_gradient(model, parameters, three_cameras(), batch, config.losses, None, acting)
 
     gradient, step = found().gradient, 1e-6
-    learnt = {**parameters["cameras"], "exposure": parameters["exposure"]}
-    slopes = {**gradient["cameras"], "exposure": gradient["exposure"]}
+    of_pictures = ("exposure", "appearance")
+    learnt = {**parameters["cameras"], **{name: parameters[name] for name in of_pictures}}
+    slopes = {**gradient["cameras"], **{name: gradient[name] for name in of_pictures}}
     for name, array in learnt.items():
         wanted = np.zeros_like(array)
         for index in np.ndindex(array.shape):
@@ -133,7 +134,8 @@ def test_the_world_does_not_drift(rng):
     calibration = calibration_of(from_preset("quick", **ALL))
     parameters = in_double(calibration.init(), rng, 1e-3)
     calibration.constrain(parameters)
-    np.testing.assert_allclose(parameters["exposure"].mean(axis=0), 0, atol=1e-12)
+    for name in ("exposure", "appearance"):
+        np.testing.assert_allclose(parameters[name].mean(axis=0), 0, atol=1e-12)
     once = copy.deepcopy(parameters)
     calibration.constrain(parameters)
     np.testing.assert_allclose(parameters["cameras"]["poses"], once["cameras"]["poses"], atol=1e-12)
@@ -277,3 +279,26 @@ def test_refinement_finds_disturbed_poses(scene, tiny):
         return np.sqrt(np.mean((cameras.project(points, view) - views.cameras.project(points, view)) ** 2))
 
     assert error(trainer.training_cameras) < 0.3 * error(moved.cameras)
+
+
+@pytest.mark.parametrize("preset", ["quick", "small"])
+def test_codes_explain_pictures_of_two_colours(scene, tiny, preset):
+    """Every second picture is turned to red: without codes a field shows one colour, with them both."""
+    views = scene.splits["train"]
+    pixels = views.pixels.copy()
+    of_view = np.repeat(np.arange(len(views)), np.prod(views.cameras.size, axis=1))
+    pixels[of_view % 2 == 1, 1:3] //= 3
+    tinted = dataclasses.replace(scene, splits={"train": dataclasses.replace(views, pixels=pixels)})
+    errors = []
+    for codes in (0, 4):
+        base = tiny if preset == "quick" else from_preset("small", depth=2, width=16, rays=128, coarse_samples=16, fine_samples=16)
+        config = with_settings(base, appearance_codes=codes, max_steps=150, background="black")
+        trainer = Trainer(config, tinted.cameras, tinted)
+        reports = [trainer.step() for _ in range(150)]
+        errors.append(np.mean([report.terms.fine for report in reports[-20:]]))
+        if codes:
+            found = trainer.state.parameters["appearance"]
+            between = np.linalg.norm(found[::2].mean(axis=0) - found[1::2].mean(axis=0))
+            within = np.linalg.norm(found[::2] - found[::2].mean(axis=0), axis=1).mean()
+            assert between > 1.5 * within
+    assert errors[1] < 0.8 * errors[0]
