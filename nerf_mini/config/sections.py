@@ -22,9 +22,10 @@ class SceneConfig(Section):
     space: Literal["auto", "box", "unbounded", "forward"] = "auto"
     """What the scene of a capture fills: a cube; a middle and all around it; or what lies before cameras that look the
     same way. auto: what suits its cameras."""
-    background: Literal["auto", "white", "black", "random"] = "auto"
+    background: Literal["auto", "white", "black", "random", "learnt"] = "auto"
     """Behind transparent pixels: auto is the data set's own (white for Blender scenes), and random in captures without
-    bounds, where nothing is transparent; random trains on random colours."""
+    bounds, where nothing is transparent; random trains on random colours; learnt is one colour, learnt with the scene,
+    behind opaque pictures of things before a wall or the sky."""
     near: Annotated[float | None, AtLeast(0.0)] = None
     """Distance at which rays begin, in scene units; None: the data set's."""
     far: Annotated[float | None, Positive()] = None

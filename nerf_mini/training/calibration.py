@@ -15,19 +15,22 @@ from nerf_mini.geometry.poses import looked_at
 from nerf_mini.scenes import SceneCameras
 from nerf_mini.training.optimiser import ParameterGroup, Schedule
 
+BACKGROUND_RATE = 0.1  # learning rate at the first step: it must be found before the field paints a wall of its own
+
 
 class Calibration:
     """How the training pictures differ from what is known of them, as parameters with rates and limits of their own.
 
-    The parameters are "cameras", see `corrections`, "exposure", logarithms of gains (V, 3), and "appearance", codes
-    (V, k), where they are learnt. No correction moves all cameras alike, no exposure makes all pictures brighter, no
-    codes change them all: the field can do that as well, and the world would drift.
+    The parameters are "cameras", see `corrections`, "exposure", logarithms of gains (V, 3), "appearance", codes (V, k),
+    and "background", a colour (3,) before the logistic function, where they are learnt. No correction moves all cameras
+    alike, no exposure makes all pictures brighter, no codes change them all: the field can do that as well, and the
+    world would drift.
     """
 
     def __init__(self, config: Config, cameras: SceneCameras):
         """`cameras` are those of the data set as they were given."""
         self.exposure, self.refinement, self.given = config.exposure, config.refinement, cameras.train
-        self.appearance = config.appearance
+        self.appearance, self.background = config.appearance, config.scene.background
         self.distance = _distance(cameras)  # of what is seen from the cameras, in scene units
         self.rates = config.optimiser
 
@@ -39,6 +42,8 @@ class Calibration:
             shapes["cameras"] = {name: (views, CORRECTIONS[name]) for name in self.refinement.corrections}
         if self.appearance.appearance_codes:
             shapes["appearance"] = (views, self.appearance.appearance_codes)
+        if self.background == "learnt":
+            shapes["background"] = (3,)
         return {**shapes, "exposure": (views, 3)} if self.exposure.exposure != "off" else shapes
 
     def init(self) -> dict[str, Any]:
@@ -61,7 +66,8 @@ class Calibration:
         groups += [ParameterGroup(("cameras", name), lens) for name in ("focal", "lens")]
         fall = self.rates.final_rate / self.rates.learning_rate
         gain = Schedule(exposure.exposure_rate, fall * exposure.exposure_rate)
-        return [*groups, ParameterGroup(("exposure",), gain)]
+        behind = Schedule(BACKGROUND_RATE, fall * BACKGROUND_RATE)
+        return [*groups, ParameterGroup(("exposure",), gain), ParameterGroup(("background",), behind)]
 
     def refines(self, step: int) -> bool:
         """Whether cameras are learnt in a step, counted from 0."""

@@ -17,6 +17,7 @@ from nerf_mini.geometry.rays import Rays
 from nerf_mini.io.images import composite
 from nerf_mini.models import Model
 from nerf_mini.models.refinement import coarsened
+from nerf_mini.ops import logistic
 from nerf_mini.rendering.volume import Rendering
 from nerf_mini.scenes import PixelBatch
 from nerf_mini.training.losses import LossTerms, exposed, loss_terms
@@ -105,8 +106,9 @@ def loss_and_gradient(
     """The loss of a batch, or of its first rays that the sampler can take, and its gradient.
 
     Beside "field", parameters may hold "cameras", corrections of the cameras (see `geometry.corrections`), "exposure"
-    (V, 3), logarithms of the gains of the views' channels, and "appearance" (V, k), codes of the views. A batch of
-    which the model would keep more than `KEPT_BYTES` is taken in equal parts, whose gradients are added.
+    (V, 3), logarithms of the gains of the views' channels, "appearance" (V, k), codes of the views, and "background"
+    (3,), the colour behind everything before the logistic function. A batch of which the model would keep more than
+    `KEPT_BYTES` is taken in equal parts, whose gradients are added.
     """
     if weights.distortion is None:
         weights = replace(weights, distortion=model.distortion)
@@ -155,10 +157,13 @@ def _of_part(
         if "appearance" in parameters:
             rays = replace(rays, codes=np.take(parameters["appearance"], batch.pixels.view, axis=0))  # (rays, k)
         field = coarsened(model, parameters["field"], acting.detail)
-        renderings = model.render(field, rays, samples, batch.background, rng)
+        behind: Any = batch.background
+        if "background" in parameters:
+            behind = np.ones_like(behind) * logistic(parameters["background"].astype(behind.dtype))
+        renderings = model.render(field, rays, samples, behind, rng)
         if "exposure" in parameters:
             gain = np.take(np.exp(parameters["exposure"]), batch.pixels.view, axis=0)  # (rays, 3)
-            renderings = tuple(exposed(rendering, gain, batch.background) for rendering in renderings)
+            renderings = tuple(exposed(rendering, gain, behind) for rendering in renderings)
         terms = loss_terms(renderings, rays, model.region, target, weights)
         if acting.penalty is not None:
             terms = replace(terms, penalty=acting.penalty(parameters))

@@ -18,6 +18,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.models import Model, make_model, resolve_precision
 from nerf_mini.models.refinement import coarsened, differentiating_rays
+from nerf_mini.ops import logistic
 from nerf_mini.rendering.images import RenderedImage, render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runtime import prepare, warm_up
@@ -51,7 +52,6 @@ class Trainer:
 
     Attributes:
         config: precision resolved for this CPU.
-        cameras: those of the scene, and what is behind it.
         scene: the data; None where a run was opened to be looked at alone.
         model: what is trained.
         calibration: what is learnt of pictures and cameras beside the field.
@@ -69,7 +69,9 @@ class Trainer:
         if state is None:
             config = replace(config, precision=resolve_precision(config.precision))
         shown = {"white": WHITE, "black": BLACK, "random": WHITE}.get(config.scene.background, cameras.background)
-        self.config, self.cameras, self.scene = config, replace(cameras, background=shown), scene
+        self.config, self._cameras, self.scene = config, replace(cameras, background=shown), scene
+        if config.scene.background == "learnt" and scene is not None and scene.splits["train"].has_alpha:
+            raise UserError("--background learnt: these pictures have an alpha channel, which tells what is behind.")
         self.model: Model = make_model(config, cameras)
         self.calibration = Calibration(config, cameras)
         if state is None:
@@ -87,6 +89,15 @@ class Trainer:
         rng = np.random.default_rng(self.config.seed)
         parameters = {"field": self.model.init(rng), **self.calibration.init()}
         return TrainingState(parameters, adam_init(parameters), rng)
+
+    @property
+    def cameras(self) -> SceneCameras:
+        """Those of the scene, and what is behind it as it is known now."""
+        learnt = self.state.parameters.get("background")
+        if learnt is None:
+            return self._cameras
+        red, green, blue = logistic(learnt.astype(np.float64)).tolist()
+        return replace(self._cameras, background=(red, green, blue))
 
     @property
     def views(self) -> Views:
