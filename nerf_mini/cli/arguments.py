@@ -114,7 +114,7 @@ class RenderArguments:
 class SceneArguments:
     """Make a synthetic data set: ray-traced views of an analytic scene.
 
-    shapes, blobs and lattice are single objects, written as Blender-style folders. capture and facade are like
+    shapes, blobs and lattice are single objects, written as Blender-style folders. garden and facade are like
     photographs, in a world of their own and without an end: the options from --format on are theirs.
     """
 

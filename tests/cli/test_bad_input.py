@@ -226,13 +226,13 @@ def test_a_setting_of_the_other_method_is_refused(blobs, tmp_path, refused, meth
         (["eval"], "Run folder"),
         (["render"], "Run folder"),
         (["scene"], "Name of the scene"),
-        (["scene", "castle", "--output", "x"], "the scenes are shapes, blobs, lattice, capture, facade"),
+        (["scene", "castle", "--output", "x"], "the scenes are shapes, blobs, lattice, garden, facade"),
         (
             ["scene", "shapes", "--output", "x", "--lens", "fisheye"],
-            "--lens is an option of the captures capture, facade",
+            "--lens is an option of the captures garden, facade",
         ),
-        (["scene", "capture", "--output", "x", "--views", "1"], "at least 2 pictures"),
-        (["scene", "capture", "--output", "x", "--format", "llff", "--lens", "fisheye"], "must be one of pinhole"),
+        (["scene", "garden", "--output", "x", "--views", "1"], "at least 2 pictures"),
+        (["scene", "garden", "--output", "x", "--format", "llff", "--lens", "fisheye"], "must be one of pinhole"),
     ],
 )
 def test_an_incomplete_command_line_is_refused(tmp_path, monkeypatch, capsys, arguments, named):

@@ -45,7 +45,7 @@ def exit_code(*arguments) -> int:
 
 def test_a_capture_is_made_in_the_format_that_is_asked_for(tmp_path, capsys):
     place = tmp_path / "garden"
-    ok("scene", "capture", "--output", place, "--size", 16, "--views", 3, "--format", "colmap", "--passer-by")
+    ok("scene", "garden", "--output", place, "--size", 16, "--views", 3, "--format", "colmap", "--passer-by")
     assert f"made: {place}" in capsys.readouterr().out
     assert sorted(path.name for path in place.iterdir()) == ["images", "masks", "sparse", "truth"]
     assert len(list((place / "images").iterdir())) == 3

@@ -36,12 +36,12 @@ NOON = Lighting((0.0, 0.0, 1.0), (0.6, 0.6, 0.6), (0.2, 0.2, 0.2), (0.2, 0.2, 0.
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    return make_capture("capture", tmp_path_factory.mktemp("captures") / "plain", SMALL)
+    return make_capture("garden", tmp_path_factory.mktemp("captures") / "plain", SMALL)
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
-    return make_capture("capture", tmp_path_factory.mktemp("captures") / "busy", BUSY)
+    return make_capture("garden", tmp_path_factory.mktemp("captures") / "busy", BUSY)
 
 
 def pictures(folder, below="images"):
@@ -158,7 +158,7 @@ def test_exposures_can_be_recovered(plain, busy):
 
 def test_masks_are_black_where_somebody_is(plain, busy, tmp_path):
     """Where pictures differ by more than their exposure; white in the form of instant-ngp."""
-    same = make_capture("capture", tmp_path / "ngp", replace(SMALL, passer_by=True, format="instant-ngp"))
+    same = make_capture("garden", tmp_path / "ngp", replace(SMALL, passer_by=True, format="instant-ngp"))
     for file, reference in zip(sorted((plain / "images").iterdir()), pictures(plain), strict=True):
         black = read_image(busy / "masks" / f"{file.name}.png")[..., 0]
         white = read_image(same / "images" / f"dynamic_mask_{file.stem}.png")[..., 0]
@@ -186,7 +186,7 @@ def test_points_are_on_surfaces_and_seen_where_they_land(name):
 
 def test_nobody_hides_a_point_from_a_picture_that_sees_it():
     settings = CaptureSettings(size=160, views=6, passer_by=True)
-    plan = planned("capture", settings, "radial-tangential")
+    plan = planned("garden", settings, "radial-tangential")
     seen = sparse_points(plan, np.random.default_rng(0)).observations
     for view in range(6):
         scene, somebody = plan.at(view)
@@ -205,12 +205,12 @@ def contents(folder):
 
 def test_a_capture_is_the_same_every_time_and_others_differ(busy, plain, tmp_path):
     done = []
-    again = make_capture("capture", tmp_path / "b", BUSY, lambda *counts: done.append(counts))
+    again = make_capture("garden", tmp_path / "b", BUSY, lambda *counts: done.append(counts))
     assert contents(again) == contents(busy) and done == [(i, 4) for i in range(1, 5)]
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert not (plain / "masks").exists()
-    other = planned("capture", replace(SMALL, seed=3), "pinhole")
-    assert not np.allclose(other.cameras.poses, planned("capture", SMALL, "pinhole").cameras.poses)
+    other = planned("garden", replace(SMALL, seed=3), "pinhole")
+    assert not np.allclose(other.cameras.poses, planned("garden", SMALL, "pinhole").cameras.poses)
 
 
 def test_sizes_that_differ(tmp_path):
@@ -229,7 +229,7 @@ def test_cameras_of_the_facade_look_the_same_way():
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_what_is_written_is_read(kind, tmp_path):
-    folder = make_capture("capture", tmp_path / "data", replace(BUSY, format=kind, views=6, size=32, exposure=0.0))
+    folder = make_capture("garden", tmp_path / "data", replace(BUSY, format=kind, views=6, size=32, exposure=0.0))
     if not any(reader.recognise(folder) for reader in READERS):
         pytest.skip(f"no reader for {kind}")
     scene, known = load_scene(folder), truth(folder)
@@ -256,11 +256,11 @@ def test_what_is_written_is_read(kind, tmp_path):
 
 
 def test_bad_requests_for_a_capture(tmp_path):
-    def make(name="capture", **changes):
+    def make(name="garden", **changes):
         return make_capture(name, tmp_path / "new", replace(SMALL, **changes))
 
     for call, message in (
-        (partial(make, "castle"), "no capture 'castle'; the captures are capture, facade"),
+        (partial(make, "castle"), "no capture 'castle'; the captures are garden, facade"),
         (partial(make, format="docx"), "no format 'docx'; the formats are nerfstudio"),
         (partial(make, size=8), "at least 16 pixels, not 8"),
         (partial(make, views=1), "at least 2 pictures, not 1"),
@@ -275,5 +275,5 @@ def test_bad_requests_for_a_capture(tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match="not an empty folder"):
-        make_capture("capture", tmp_path / "taken", SMALL)
+        make_capture("garden", tmp_path / "taken", SMALL)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["taken"]

@@ -17,7 +17,7 @@ TINY = {
     "nerf": {"preset": "small", "depth": 2, "width": 32, "position_frequencies": 5, "direction_frequencies": 1,
              "coarse_samples": 24, "fine_samples": 24, "rays": 128, "crop_steps": 0},
 }  # fmt: skip
-KINDS = {"capture": ("unbounded", Unbounded), "facade": ("forward", Forward)}
+KINDS = {"garden": ("unbounded", Unbounded), "facade": ("forward", Forward)}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -80,7 +80,7 @@ def test_a_space_may_be_asked_for(capture):
 def test_nothing_is_beside_or_behind_what_lies_ahead(capture):
     """Queries outside of the space have no density, whatever the network says there."""
     name, scene = capture
-    if name == "capture":
+    if name == "garden":
         pytest.skip("all of space is inside")
     for settings in TINY.values():
         trainer = Trainer(scene, max_steps=1, **settings)

@@ -111,7 +111,7 @@ def _held(places: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> 
 
 
 CAPTURES: dict[str, CaptureScene] = {
-    "capture": CaptureScene("a still life in a garden, with trees, houses and hills all around", garden, _around, 1.6),
+    "garden": CaptureScene("a still life in a garden, with trees, houses and hills all around", garden, _around, 1.6),
     "facade": CaptureScene("a wall with columns, seen from before it, and what is beyond", facade, _along, 2.5),
 }
 
