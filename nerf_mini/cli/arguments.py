@@ -111,6 +111,22 @@ class RenderArguments:
 
 
 @dataclass(frozen=True)
+class ViewArguments:
+    """Fly through a run in the browser: serves a page until Ctrl-C, and shows newer checkpoints as they appear."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    port: int = 7007
+    """Port to listen on; where it is taken, the next free one."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Others than this machine's own let other machines in, with a token in the address."""
+    no_open: bool = False
+    """Do not open a browser."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Where the data set is, if it has moved."""
+
+
+@dataclass(frozen=True)
 class SceneArguments:
     """Make a synthetic data set: ray-traced views of an analytic scene.
 

@@ -17,6 +17,7 @@ from nerf_mini.cli.arguments import (
     EvalArguments,
     RenderArguments,
     SceneArguments,
+    ViewArguments,
     parse,
     parse_train,
 )
@@ -42,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "check": Verb("what is in a data set, and what is wrong with it", partial(parse, CheckArguments, "check"), "check"),
     "eval": Verb("PSNR and SSIM of a run on held-out views", partial(parse, EvalArguments, "eval"), "evaluate"),
     "render": Verb("novel views of a run: PNG, GIF, WebP, MP4", partial(parse, RenderArguments, "render"), "render"),
+    "view": Verb("fly through a run in the browser", partial(parse, ViewArguments, "view"), "view"),
     "scene": Verb("make a synthetic data set", partial(parse, SceneArguments, "scene"), "scene"),
     "benchmark": Verb(
         "how fast this machine trains and renders", partial(parse, BenchmarkArguments, "benchmark"), "benchmark"

@@ -1,0 +1,1 @@
+"""A page to fly through a scene: the process that renders serves it, and the browser asks for frames."""

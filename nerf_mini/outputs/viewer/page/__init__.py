@@ -1,0 +1,1 @@
+"""The page itself: files that `outputs.viewer.assets` hands out."""

@@ -1,0 +1,36 @@
+"""One job after the other, in the thread that launches kernels."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from nerf_mini.errors import UserError
+from nerf_mini.outputs.viewer.jobs import Job, Jobs, Outcome
+from nerf_mini.outputs.viewer.requests import FrameRequest
+from nerf_mini.outputs.viewer.stage import Stage
+
+
+def work_off(
+    jobs: Jobs, stage: Stage, seconds: float, accept: Callable[[FrameRequest], bool] = lambda request: True
+) -> Job | None:
+    """Render the next frame that is asked for and accepted, waiting for it for some seconds; returns its job."""
+    job = jobs.take(seconds, accept)
+    if job is not None:
+        outcome: Outcome = "superseded"
+        try:
+            outcome = _outcome(job, stage)
+        finally:  # also where Ctrl-C ends the process: nobody waits for a frame that never comes
+            jobs.done(job, outcome)
+    return job
+
+
+def _outcome(job: Job, stage: Stage) -> Outcome:
+    try:
+        frame = stage.frame(job.request, lambda: job.cancelled)
+    except UserError as error:
+        return error
+    except Exception as error:  # a frame that fails ends neither the server nor the training that serves it
+        print(f"viewer: a frame failed with {type(error).__name__}: {error}", file=sys.stderr)
+        return "failed"
+    return "superseded" if frame is None else frame
