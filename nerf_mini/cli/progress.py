@@ -73,7 +73,7 @@ class TrainingBar:
     """A bar over the steps of a run with loss, PSNR and rays per second."""
 
     def __init__(self, trainer: Trainer, max_seconds: float | None):
-        self.max_seconds, self.started = max_seconds, time.perf_counter()
+        self.max_seconds, self.clock, self.started = max_seconds, trainer.clock, trainer.clock.now()
         self.times: deque[float] = deque(maxlen=100)
         quiet = not sys.stderr.isatty()
         total = trainer.config.training.max_steps
@@ -87,7 +87,7 @@ class TrainingBar:
 
     def step(self, report: StepReport) -> None:
         """Show a step that is done."""
-        now = time.perf_counter()
+        now = self.clock.now()
         self.times.append(now)
         span = now - self.times[0]
         if span > 0:

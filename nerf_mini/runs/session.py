@@ -37,10 +37,18 @@ SessionEnd = Literal["steps", "time", "interrupted"]
 
 @dataclass
 class Session:
-    """A trainer that writes into a run folder as it goes on."""
+    """A trainer that writes into a run folder as it goes on.
+
+    Attributes:
+        interrupted: whether Ctrl-C or SIGTERM has come while `train` runs. Whoever holds up a training in `on_step`
+            is to look, and to let go.
+        saved_step: that of the checkpoint written last by `save` or `train`; None before there is one.
+    """
 
     run: Run
     trainer: Trainer
+    interrupted: Callable[[], bool] = lambda: False
+    saved_step: int | None = None
 
     def train(
         self,
@@ -54,19 +62,18 @@ class Session:
         is called after each step, `on_message` with what is worth a line. Raises UserError if the loss is not finite,
         the network has collapsed or the disk is full; what was saved before stays.
         """
-        stepping, saved_at = True, -1
+        stepping = True
 
         def after(report: StepReport) -> bool:
-            nonlocal stepping, saved_at
+            nonlocal stepping
             stepping = False
             if on_step is not None:
                 on_step(report)
-            if self._write(report, on_message):
-                saved_at = report.step
+            self._write(report, on_message)
             stepping = True
-            return interrupted()
+            return self.interrupted()
 
-        with _interruptible() as interrupted:
+        with _interruptible() as self.interrupted:
             try:
                 end = self.trainer.train(max_seconds=max_seconds, on_step=after)
             except UserError as error:
@@ -74,23 +81,26 @@ class Session:
                 if not stepping or not files:
                     raise
                 raise UserError(f"{error} The last good checkpoint is {files[-1]}.") from error
-            if self.trainer.step_count != saved_at:
-                save(self.run.checkpoints, self.trainer.state)
+            if self.trainer.step_count != self.saved_step:
+                self.save()
         return "interrupted" if end == "stopped" else end
 
-    def _write(self, report: StepReport, on_message: Callable[[str], None] | None) -> bool:
-        """What is due after a step; returns whether a checkpoint was."""
+    def save(self) -> None:
+        """Write a checkpoint. Raises UserError if the disk is full or the place cannot be written to."""
+        save(self.run.checkpoints, self.trainer.state)
+        self.saved_step = self.trainer.step_count
+
+    def _write(self, report: StepReport, on_message: Callable[[str], None] | None) -> None:
+        """What is due after a step."""
         settings, step = self.run.config.training, report.step
         if step % settings.log_every == 0:
             seconds = self.trainer.state.seconds
             entry = StepEntry(step, seconds, float(report.loss), report.psnr, report.learning_rate, report.rays)
             append_metrics(self.run.metrics, entry)
-        saves = step % settings.checkpoint_every == 0
-        if saves:
-            save(self.run.checkpoints, self.trainer.state)
+        if step % settings.checkpoint_every == 0 and step != self.saved_step:
+            self.save()
         if step % settings.validate_every == 0:
             self.validate(on_message)
-        return saves
 
     def validate(self, on_message: Callable[[str], None] | None = None) -> float:
         """Render one held-out view beside the truth to renders/validation/; returns and logs its PSNR in dB.

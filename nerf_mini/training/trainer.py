@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runtime import prepare, warm_up
 from nerf_mini.scenes import BLACK, WHITE, Scene, SceneCameras, Views, draw_pixels
 from nerf_mini.training.calibration import Calibration
+from nerf_mini.training.clock import Clock
 from nerf_mini.training.health import require_finite, require_spread, spread_is_due
 from nerf_mini.training.losses import LossTerms
 from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
@@ -56,6 +56,7 @@ class Trainer:
         model: what is trained.
         calibration: what is learnt of pictures and cameras beside the field.
         state: parameters, optimiser, random generator, time.
+        clock: of `train`; what is done while it is stopped is no part of the training.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Trainer:
         self.state = state
         self._recent: deque[float] = deque(maxlen=RECENT)  # photometric losses
         self._warm = False
+        self.clock = Clock()
         prepare()
 
     def _fresh_state(self) -> TrainingState:
@@ -246,18 +248,18 @@ class Trainer:
         most = self.config.training.max_steps
         if most is None and max_seconds is None:
             raise UserError("nothing ends this training: give --max-steps or --max-seconds.")
-        started, before, first = time.perf_counter(), self.state.seconds, self.step_count
+        started, before, first = self.clock.now(), self.state.seconds, self.step_count
         if most is None or first < most:
             self.warm_up()
-        lost = time.perf_counter() - started  # seconds without a step
+        lost = self.clock.now() - started  # seconds without a step
         self.state.seconds = before + lost
         planned = before + max_seconds if most is None and max_seconds is not None else None
         while most is None or self.step_count < most:
-            if max_seconds is not None and self.step_count > first and time.perf_counter() - started >= max_seconds:
+            if max_seconds is not None and self.step_count > first and self.clock.now() - started >= max_seconds:
                 return "time"
             share = None if planned is None else (self.state.seconds - lost) / max(planned - lost, 1e-9)
             report = self.step(share)
-            self.state.seconds = before + time.perf_counter() - started
+            self.state.seconds = before + self.clock.now() - started
             if on_step is not None and on_step(report):
                 return "stopped"
         return "steps"

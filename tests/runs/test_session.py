@@ -397,3 +397,39 @@ def test_the_default_presets_learn_the_default_scene(tmp_path, method, seconds, 
     command = ["train", str(data), "--method", method, "--output", str(output), "--max-seconds", str(seconds)]
     assert main(command) == 0
     assert resume(output).evaluate().psnr > least
+
+
+# -- while somebody watches --------------------------------------------------------------------------------------------
+
+
+def test_a_session_saves_on_request_and_not_twice(blobs, tmp_path, tiny_config, monkeypatch):
+    import nerf_mini.runs.session as module
+
+    written = []
+    monkeypatch.setattr(module, "save", lambda folder, state: written.append(state.step) or save(folder, state))
+    session = start(blobs, tmp_path / "run", tiny_config(max_steps=10))
+    assert session.saved_step is None
+
+    def on_step(report):
+        if report.step in (3, 8):
+            session.save()
+            assert session.saved_step == report.step
+
+    session.train(on_step=on_step)
+    assert written == [3, 8, 10], "step 8 was due anyway"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_whoever_holds_up_a_training_sees_the_interruption(blobs, tmp_path, tiny_config):
+    session = start(blobs, tmp_path / "run", tiny_config(max_steps=10))
+    assert not session.interrupted()
+
+    def on_step(report):
+        if report.step == 4:
+            assert not session.interrupted()
+            os.kill(os.getpid(), signal.SIGINT)
+            while not session.interrupted():
+                time.sleep(0.01)
+
+    assert session.train(on_step=on_step) == "interrupted"
+    assert last_checkpoint(tmp_path / "run").name == "step-0000004.npz"
