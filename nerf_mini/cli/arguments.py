@@ -48,6 +48,12 @@ class TrainArguments:
     decays over this time."""
     resume: bool = False
     """Continue the run in --output."""
+    view: bool = False
+    """Serve a page to watch the training live: the picture from anywhere, PSNR, pause and save."""
+    port: int = 7007
+    """Of --view; where it is taken, the next free one."""
+    no_open: bool = False
+    """With --view, do not open a browser."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
 
     @property

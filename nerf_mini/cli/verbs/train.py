@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +18,10 @@ from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.session import Session, resume, start
 from nerf_mini.scenes import Scene
 from nerf_mini.scenes.checks import quick_findings
-from nerf_mini.training import memory_needed
+from nerf_mini.training import StepReport, memory_needed
+
+if TYPE_CHECKING:
+    from nerf_mini.outputs.viewer.watching import Watching
 
 
 def run(arguments: TrainArguments) -> None:
@@ -27,14 +33,53 @@ def run(arguments: TrainArguments) -> None:
     started = time.perf_counter()
     session = _opened(arguments)
     remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
+    with _watched(arguments, session) as watching:
+        if _train(arguments, session, remaining, watching) and watching is not None:
+            say("the page goes on showing it until Ctrl-C")
+            with suppress(KeyboardInterrupt):
+                watching.linger()
+
+
+def _train(arguments: TrainArguments, session: Session, remaining: float | None, watching: Watching | None) -> bool:
+    """Train, and say how it went; returns whether it went to its end."""
+    clock = session.trainer.clock
+    began = clock.now()
     with TrainingBar(session.trainer, remaining) as bar:
-        end = session.train(remaining, bar.step, bar.message)
+
+        def on_step(report: StepReport) -> None:
+            bar.step(report)
+            if watching is not None:
+                watching.step(report)
+
+        end = session.train(remaining, on_step, bar.message)
+    if watching is not None:
+        watching.finish()
     if end != "interrupted":
         _report_end(session)
-        return
+        return True
     say(f"interrupted at step {session.trainer.step_count}, which is saved. Continue with:")
-    left = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
+    left = None if remaining is None else remaining - (clock.now() - began)
     say("  " + shlex.join(_command_to_continue(arguments, session, left)))
+    return False
+
+
+@contextmanager
+def _watched(arguments: TrainArguments, session: Session) -> Iterator[Watching | None]:
+    """With --view, a server for those who watch; without, nothing of it is imported."""
+    if not arguments.view:
+        yield None
+        return
+    from nerf_mini.outputs.viewer.listening import announce, listen
+    from nerf_mini.outputs.viewer.watching import Watching
+
+    watching = Watching(session, warn=say)
+    server = listen(watching.service, "127.0.0.1", arguments.port, say=say)
+    server.start()
+    try:
+        announce(server, not arguments.no_open, say)
+        yield watching
+    finally:
+        server.stop()
 
 
 def _opened(arguments: TrainArguments) -> Session:

@@ -17,8 +17,11 @@ THUMBNAIL, PHOTO = 96, 1024  # pixels of the longer side, at most
 QUALITY = 92
 
 
+PATIENCE = 20.0  # seconds to wait for the data set
+
+
 class NotReadYet(Exception):
-    """The data set is being read."""
+    """The data set is still being read."""
 
 
 class Photos:
@@ -85,14 +88,16 @@ class Photos:
         return stream.getvalue()
 
     def _opened(self) -> Scene | None:
-        """The data set; reading it, which may take seconds, holds up no request."""
+        """The data set, read the first time. Raises NotReadYet where that takes long."""
         with self._lock:
-            if self._scene is None and self._read is not None and self.problem is None:
-                if self._reader is None:
-                    self._reader = threading.Thread(target=self._load, args=(self._read,), daemon=True)
-                    self._reader.start()
+            if self._reader is None and self._read is not None:
+                self._reader = threading.Thread(target=self._load, args=(self._read,), daemon=True)
+                self._reader.start()
+        if self._reader is not None:
+            self._reader.join(PATIENCE)
+            if self._reader.is_alive():
                 raise NotReadYet
-            return self._scene
+        return self._scene
 
     def _load(self, read: Callable[[], Scene]) -> None:
         try:

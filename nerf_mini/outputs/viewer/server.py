@@ -147,6 +147,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections stay open: a frame does not pay for one
     server_version, sys_version = "nerf-mini", ""
     timeout = PATIENCE
+    disable_nagle_algorithm = True  # or an answer in two pieces waits 40 ms for the other side to confirm the first
     server: ViewerServer
 
     # -- from a request to an answer -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.outputs.viewer.description import describe
 from nerf_mini.outputs.viewer.jobs import Jobs
 from nerf_mini.outputs.viewer.news import News, Point, State
+from nerf_mini.outputs.viewer.paths import PathFolder
 from nerf_mini.outputs.viewer.photos import Photos
 from nerf_mini.outputs.viewer.requests import FrameRequest
 from nerf_mini.outputs.viewer.server import Service
@@ -51,12 +52,12 @@ class Show:
     @property
     def service(self) -> Service:
         """What the server hands out."""
-        return Service(self.jobs, self.news, self.photos, self.info)
+        return Service(self.jobs, self.news, self.photos, self.info, paths=PathFolder(self._opened))
 
     def info(self) -> dict[str, Any]:
         """What a page must know first."""
         state = self.news.state
-        now = {"revision": state.revision, "step": state.step, "ready": state.ready, "training": False, "paths": False}
+        now = {"revision": state.revision, "step": state.step, "ready": state.ready, "training": False, "paths": True}
         return {**self._about, **now}
 
     def run(self) -> None:

@@ -1,0 +1,116 @@
+"""Camera paths that a page makes: shown, and kept in the folder of the run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.errors import UserError, quoted
+from nerf_mini.geometry.keyframes import Keyframes
+from nerf_mini.outputs.camera_paths import CameraPath, read_camera_path, write_camera_path
+from nerf_mini.outputs.viewer.requests import LEAST_FOV, MOST_FOV, MOST_SIDE, between, pose, whole
+from nerf_mini.runs.folder import Run
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+MOST_KEYFRAMES, MOST_FRAMES = 200, 10_000
+MOST_SECONDS, MOST_PER_SECOND = 600.0, 120.0
+SHOWN_KEYFRAMES = 24  # of a path that another program made without saying of what
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Keyframes, and how fast they are passed."""
+
+    keyframes: Keyframes
+    seconds: float
+    frames_per_second: float
+
+    @classmethod
+    def parsed(cls, content: dict[str, Any]) -> Timing:
+        """From a request. Raises UserError for what makes no sense."""
+        frames, loop = content.get("keyframes"), content.get("loop", False)
+        if not isinstance(frames, list) or not 1 <= len(frames) <= MOST_KEYFRAMES:
+            raise UserError(f"'keyframes' must be a list of 1 to {MOST_KEYFRAMES} cameras.")
+        if not all(isinstance(frame, dict) for frame in frames):
+            raise UserError("'keyframes' must be objects with 'pose' and 'fov'.")
+        if not isinstance(loop, bool):
+            raise UserError(f"'loop' must be true or false, not {quoted(loop)}.")
+        poses = np.stack([pose(frame, "pose") for frame in frames])
+        fields = np.array([between(frame, "fov", LEAST_FOV, MOST_FOV) for frame in frames])
+        seconds = between(content, "seconds", 0.1, MOST_SECONDS)
+        per_second = between(content, "frames_per_second", 1.0, MOST_PER_SECOND)
+        if seconds * per_second > MOST_FRAMES:
+            raise UserError(f"a path has at most {MOST_FRAMES} frames, not {seconds * per_second:.0f}.")
+        return cls(Keyframes(poses, fields, loop), seconds, per_second)
+
+
+@dataclass(frozen=True)
+class PathFolder:
+    """RUN/paths: files as nerfstudio writes them, in the world of the data set; pages know the scene alone."""
+
+    run: Run
+
+    @property
+    def _folder(self) -> Path:
+        return self.run.path / "paths"
+
+    def _file(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise UserError(f"{quoted(name)}: names of paths have 1 to 40 letters, digits, _ and -.")
+        return self._folder / f"{name}.json"
+
+    def preview(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The frames of a path: poses and fields of view."""
+        timing = Timing.parsed(content)
+        frames = max(1, round(timing.seconds * timing.frames_per_second))
+        poses, fields = timing.keyframes.way(frames)
+        return {"poses": poses.reshape(-1, 16).tolist(), "fov": fields.tolist()}
+
+    def names(self) -> list[str]:
+        """Of the paths that are there."""
+        return sorted(file.stem for file in self._folder.glob("*.json") if NAME.fullmatch(file.stem))
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """A path for the page; None where there is none. Raises UserError for a file that is damaged."""
+        file = self._file(name)
+        if not file.is_file():
+            return None
+        path = read_camera_path(file).in_world(np.linalg.inv(self.run.cameras.to_capture))
+        keyframes = path.keyframes or _some_frames(path)
+        fields = np.clip(keyframes.fields_of_view, LEAST_FOV, MOST_FOV).tolist()
+        width, height = path.size
+        return {
+            "name": name,
+            "keyframes": [
+                {"pose": own.reshape(-1).tolist(), "fov": fov} for own, fov in zip(keyframes.poses, fields, strict=True)
+            ],
+            "loop": keyframes.loop,
+            "seconds": path.seconds,
+            "frames_per_second": path.frames_per_second,
+            "width": width,
+            "height": height,
+        }
+
+    def write(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Keep a path; says where it is, and how to render it."""
+        file, timing = self._file(name), Timing.parsed(content)
+        size = whole(content, "width", 1, MOST_SIDE), whole(content, "height", 1, MOST_SIDE)
+        path = CameraPath.through(timing.keyframes, size, timing.seconds, timing.frames_per_second)
+        write_camera_path(file, path.in_world(self.run.cameras.to_capture))
+        suffix = ".mp4" if find_spec("imageio_ffmpeg") else ".webp"
+        video = self.run.renders / f"{name}{suffix}"
+        command = ["nerf-mini", "render", str(self.run.path), "--path", str(file), "--output", str(video)]
+        return {"file": str(file), "command": shlex.join(command)}
+
+
+def _some_frames(path: CameraPath) -> Keyframes:
+    """A few of a path's frames, evenly spread, to stand for the keyframes that are not known."""
+    count = min(len(path.poses), SHOWN_KEYFRAMES)
+    chosen = np.unique(np.linspace(0, len(path.poses) - 1, count).round().astype(np.int64))
+    return Keyframes(path.poses[chosen], path.fields_of_view[chosen])

@@ -1,0 +1,131 @@
+"""`nerf-mini train --view`: the thread that trains serves frames between its steps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.outputs.viewer.description import describe
+from nerf_mini.outputs.viewer.jobs import Jobs
+from nerf_mini.outputs.viewer.news import News, State
+from nerf_mini.outputs.viewer.paths import PathFolder
+from nerf_mini.outputs.viewer.photos import Photos
+from nerf_mini.outputs.viewer.requests import FrameRequest
+from nerf_mini.outputs.viewer.server import Service
+from nerf_mini.outputs.viewer.serving import metrics_history
+from nerf_mini.outputs.viewer.stage import Stage
+from nerf_mini.outputs.viewer.work import work_off
+from nerf_mini.runs.session import Session
+from nerf_mini.training import StepReport
+
+SHARE = 0.1  # of the time that sharp frames may take while nobody moves
+STILL = 0.1  # seconds without a coarse frame after which a camera counts as at rest
+SETTLING = 2.0  # seconds after a movement in which sharp frames come freely
+LOOK_EVERY = 0.2  # seconds, for the end of a pause
+
+
+class Watching:
+    """Pages that watch a training. The field is shown as it is between two steps, and never changed.
+
+    While a camera moves the training waits: every coarse frame is served. At rest a sharp frame is served each time
+    sharp frames have taken less than a tenth of the time; while the training pauses, at once. None of this counts as
+    training time.
+    """
+
+    def __init__(self, session: Session, warn: Warn = log_warning):
+        self._session, self._warn = session, warn
+        trainer, run = session.trainer, session.run
+        self.jobs, self.stage = Jobs(), Stage(trainer)
+        self.photos = Photos(run.cameras.splits, trainer.cameras.background, trainer.scene)
+        self.news = News(State(step=trainer.step_count, training=True), metrics_history(run.metrics))
+        self._about = describe(trainer, run.path.resolve().name, str(run.path), self.photos.exist)
+        self._paths = PathFolder(run)
+        self._paused, self._save = threading.Event(), threading.Event()
+        self._next_sharp = self._moved = -float("inf")
+
+    @property
+    def service(self) -> Service:
+        """What the server hands out."""
+        return Service(self.jobs, self.news, self.photos, self.info, self.control, self._paths)
+
+    def info(self) -> dict[str, Any]:
+        """What a page must know first."""
+        state = self.news.state
+        now = {"revision": 0, "step": state.step, "ready": state.ready, "training": True, "paths": True}
+        return {**self._about, **now}
+
+    def control(self, action: str) -> None:
+        """Have the training pause, go on or save, after the step at hand. Raises UserError when it is over."""
+        if self.news.state.finished:
+            raise UserError("the training is finished.")
+        if action == "save":
+            self._save.set()
+        else:
+            (self._paused.set if action == "pause" else self._paused.clear)()
+
+    def step(self, report: StepReport) -> None:
+        """Tell of a step that is done, and serve whoever waits; to be called by the thread that trains."""
+        trainer, loss = self._session.trainer, float(report.loss)
+        self.news.update(
+            (report.step, report.psnr, loss), step=report.step, psnr=report.psnr, loss=loss, ready=True,
+            seconds=trainer.state.seconds, saved_step=self._session.saved_step,
+        )  # fmt: skip
+        if len(self.jobs) or self._save.is_set() or self._paused.is_set():
+            with trainer.clock.stopped():
+                self._attend()
+
+    def _attend(self) -> None:
+        self._write()
+        self._serve(wait=0.0)
+        if not self._paused.is_set():
+            return
+        self.news.update(paused=True)
+        while self._paused.is_set() and not self._session.interrupted():
+            self._write()
+            work_off(self.jobs, self.stage, LOOK_EVERY)
+        self._paused.clear()
+        self.news.update(paused=False)
+
+    def _write(self) -> None:
+        """Save, if that was asked for."""
+        if self._save.is_set():
+            self._save.clear()
+            try:
+                self._session.save()
+            except UserError as error:  # what a page asks for does not end a training
+                self._warn(str(error))
+            self.news.update(saved_step=self._session.saved_step)
+
+    def _serve(self, wait: float) -> None:
+        """Serve what may be served now. As long as a camera moves, wait for its next request."""
+        while not self._session.interrupted():
+            began = time.perf_counter()
+            job = work_off(self.jobs, self.stage, wait, self._is_due)
+            if job is None:
+                return
+            now = time.perf_counter()
+            if job.request.final:
+                self._next_sharp = now + (now - began) * (1.0 - SHARE) / SHARE
+            else:
+                self._moved = now
+            wait = max(0.0, self._moved + STILL - now)
+
+    def _is_due(self, request: FrameRequest) -> bool:
+        now = time.perf_counter()
+        return not request.final or now >= self._next_sharp or now - self._moved < SETTLING
+
+    def finish(self) -> None:
+        """Tell that the training is over."""
+        trainer = self._session.trainer
+        self._about = describe(trainer, self._about["name"], self._about["run"], self.photos.exist)
+        self.news.update(
+            step=trainer.step_count, seconds=trainer.state.seconds, saved_step=self._session.saved_step, finished=True
+        )
+
+    def linger(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Go on serving frames of what was trained, until the jobs are closed."""
+        while not self.jobs.closed and not until():
+            work_off(self.jobs, self.stage, LOOK_EVERY)
