@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from nerf_mini.errors import UserError, plain
 from nerf_mini.io.files import to_json
@@ -160,6 +159,12 @@ class Handler(BaseHTTPRequestHandler):
                 answer = _refused(refusal.status, str(refusal))
             except UserError as error:
                 answer = _refused(HTTPStatus.BAD_REQUEST, str(error))
+            except OSError:
+                raise
+            except Exception as error:  # a fault of ours
+                print(f"viewer: {type(error).__name__}: {error}", file=sys.stderr)
+                answer = _refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; the terminal says why.")
+                self.close_connection = True
             if answer is not None:
                 self._send(answer)
         except OSError:  # the page is gone
@@ -170,19 +175,19 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> Answer | None:
         """The answer to this request; None where it has been given bit by bit."""
         if self.headers.get("Transfer-Encoding") or (self.command != "POST" and self._length()):
-            self.close_connection = True  # or what is left of it would be taken for the next request
+            self.close_connection = True  # a body where none belongs is not read
         objection = self.server.guard.objection(self.headers)
         if objection is not None:
             raise self._unread(HTTPStatus.FORBIDDEN, objection)
-        place = urlsplit(self.path)
-        if place.path == "/" and self.command == "GET" and self.server.guard.brings_token(place.query):
+        path, _, query = self.path.partition("?")
+        if path == "/" and self.command == "GET" and self.server.guard.brings_token(query):
             return Answer(HTTPStatus.SEE_OTHER, headers={"Location": "/", "Set-Cookie": self.server.guard.cookie})
         if not self.server.guard.knows_token(self.headers):
             text = "open the address that nerf-mini shows on the terminal: its token is missing."
             raise self._unread(HTTPStatus.FORBIDDEN, text)
         known = False
         for method, pattern, name in ROUTES:
-            found = pattern.fullmatch(place.path)
+            found = pattern.fullmatch(path)
             if found is not None and method == self.command:
                 return getattr(self, name)(*found.groups())
             known = known or found is not None
@@ -195,9 +200,8 @@ class Handler(BaseHTTPRequestHandler):
         return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else MOST_BODY + 1
 
     def _unread(self, status: HTTPStatus, text: str) -> Refusal:
-        """A refusal before the body was read: the connection cannot go on."""
-        if self._length() or self.headers.get("Transfer-Encoding"):
-            self.close_connection = True
+        """A refusal before a body was read: the connection cannot go on, or the body would be the next request."""
+        self.close_connection = self.close_connection or self.command == "POST"
         return Refusal(status, text)
 
     def _body(self) -> dict[str, Any]:
