@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,7 +30,7 @@ class Guard:
         """The guard of a server on a host: with a token unless that is a loopback address."""
         return cls(host, None if is_loopback(host) else secrets.token_urlsafe(16))
 
-    def objection(self, headers: Mapping[str, str]) -> str | None:
+    def objection(self, headers: Message) -> str | None:
         """What is wrong with where a request comes from; None if nothing.
 
         A page elsewhere may have its own name resolve to 127.0.0.1 (DNS rebinding): its requests then carry that name
@@ -52,7 +52,7 @@ class Guard:
             return False
         return name == "localhost" or _address(name) is not None or (name != "" and name == self.host.lower())
 
-    def knows_token(self, headers: Mapping[str, str]) -> bool:
+    def knows_token(self, headers: Message) -> bool:
         """Whether a request carries the cookie that the address with the token gives, if there is a token."""
         if self.token is None:
             return True

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Mapping
 from io import BytesIO
 
-import numpy as np
-
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import composite, to_uint8
@@ -81,7 +79,7 @@ class Photos:
         views = scene.splits.get(split)
         if views is None or view >= len(views):
             return None
-        picture = Image.fromarray(to_uint8(composite(views.image(view), np.float32(self._background))))
+        picture = Image.fromarray(to_uint8(composite(views.image(view), self._background)))
         picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         stream = BytesIO()
         picture.save(stream, "JPEG", quality=QUALITY, subsampling=0)

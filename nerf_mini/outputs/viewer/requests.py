@@ -77,7 +77,7 @@ def parse_frame(content: dict[str, Any], cameras: int) -> FrameRequest:
         raise UserError(f"'shading' must be one of {', '.join(SHADINGS)}, not {quoted(shading)}.")
     if not isinstance(final, bool):
         raise UserError(f"'final' must be true or false, not {quoted(final)}.")
-    request = {
+    request: dict[str, Any] = {
         "client": client,
         "seq": whole(content, "seq", 0, 2**53),
         "width": whole(content, "width", 1, MOST_SIDE),
@@ -110,7 +110,7 @@ def numbers(value: Any, count: int, name: str) -> list[float]:
 
 def between(content: dict[str, Any], name: str, least: float, most: float) -> float:
     """The number under a name, within limits. Raises UserError for anything else."""
-    value = content.get(name)
+    value: Any = content.get(name)
     if _finite(value) and least <= value <= most:
         return float(value)
     raise UserError(f"{name!r} must be a number from {least:g} to {most:g}, not {quoted(value)}.")

@@ -86,7 +86,7 @@ class Show:
         self.stage.exchange(trainer)
         history = metrics_history(self._opened.metrics)
         self.news.replace_history(history)
-        last = {"psnr": history[-1][1], "loss": history[-1][2]} if history else {}
+        last: dict[str, Any] = {"psnr": history[-1][1], "loss": history[-1][2]} if history else {}
         self.news.update(
             step=trainer.step_count, revision=self.stage.revision, seconds=trainer.state.seconds,
             saved_step=trainer.step_count, **last,

@@ -98,8 +98,8 @@ class Stage:
                 return None
             part = slice(first, first + tile)
             values[part] = render_rays(trainer.model, field, rays[part], background, request.crop)
-        values = values.reshape(request.height, request.width, 5)
-        return RenderedImage(np.clip(values[..., :3], 0, 1), values[..., 3], values[..., 4])
+        whole = values.reshape(request.height, request.width, 5)
+        return RenderedImage(np.clip(whole[..., :3], 0, 1), whole[..., 3], whole[..., 4])
 
     def _scale(self, request: FrameRequest, image: RenderedImage) -> DepthScale:
         """The depths that colours stand for: in a moving picture they follow it slowly, or colours would flicker."""
