@@ -25,7 +25,7 @@ class Frame:
     revision: int
 
 
-Outcome = Frame | UserError | Literal["superseded", "failed"]
+Outcome = Frame | UserError | Literal["superseded", "late", "failed"]
 
 
 @dataclass(eq=False)

@@ -275,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
             return Answer(HTTPStatus.OK, outcome.data, outcome.content_type, {**times, **shown})
         if outcome == "failed":
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the frame could not be rendered; the terminal says why.")
-        return Answer(HTTPStatus.NO_CONTENT)
+        return Answer(HTTPStatus.NO_CONTENT, headers={"X-Given-Up": "late"} if outcome == "late" else {})
 
     def _is_gone(self) -> bool:
         """Whether the other side has closed the connection."""

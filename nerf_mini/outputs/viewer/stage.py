@@ -90,14 +90,16 @@ class Stage:
         if request.crop is not None and not trainer.model.region.croppable:
             raise UserError("a scene that lies ahead of its cameras cannot be cropped.")
         background = trainer.cameras.background if request.background is None else request.background
-        rays, field = cameras.image_rays(0), trainer.field
-        values = np.empty((len(rays), 5), np.float32)
+        count, field = request.width * request.height, trainer.field
+        values = np.empty((count, 5), np.float32)
         tile = min(TILE, trainer.model.rays_at_once)
-        for first in range(0, len(rays), tile):
+        for first in range(0, count, tile):
             if cancelled():
                 return None
-            part = slice(first, first + tile)
-            values[part] = render_rays(trainer.model, field, rays[part], background, request.crop)
+            part = slice(first, min(first + tile, count))
+            row, column = np.divmod(np.arange(part.start, part.stop), request.width)
+            rays = cameras.rays(0, column, row)
+            values[part] = render_rays(trainer.model, field, rays, background, request.crop)
         whole = values.reshape(request.height, request.width, 5)
         return RenderedImage(np.clip(whole[..., :3], 0, 1), whole[..., 3], whole[..., 4])
 

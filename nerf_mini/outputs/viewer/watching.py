@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from nerf_mini.training import StepReport
 SHARE = 0.1  # of the time that sharp frames may take while nobody moves
 STILL = 0.1  # seconds without a coarse frame after which a camera counts as at rest
 SETTLING = 2.0  # seconds after a movement in which sharp frames come freely
+LEAST_LIMIT = 1.5  # seconds that a sharp frame may take from a training, however short that has been so far
 LOOK_EVERY = 0.2  # seconds, for the end of a pause
 
 
@@ -44,7 +46,7 @@ class Watching:
         self._about = describe(trainer, run.path.resolve().name, str(run.path), self.photos.exist)
         self._paths = PathFolder(run)
         self._paused, self._save = threading.Event(), threading.Event()
-        self._next_sharp = self._moved = -float("inf")
+        self._began, self._next_sharp, self._moved = time.perf_counter(), -math.inf, -math.inf
 
     @property
     def service(self) -> Service:
@@ -100,10 +102,15 @@ class Watching:
             self.news.update(saved_step=self._session.saved_step)
 
     def _serve(self, wait: float) -> None:
-        """Serve what may be served now. As long as a camera moves, wait for its next request."""
+        """Serve what may be served now. As long as a camera moves, wait for its next request.
+
+        A sharp frame that would take more than its share of the time so far is given up: early on a scene is full of
+        fog, through which rays are long.
+        """
         while not self._session.interrupted():
             began = time.perf_counter()
-            job = work_off(self.jobs, self.stage, wait, self._is_due)
+            limit = max(LEAST_LIMIT, SHARE * (began - self._began))
+            job = work_off(self.jobs, self.stage, wait, self._is_due, limit)
             if job is None:
                 return
             now = time.perf_counter()

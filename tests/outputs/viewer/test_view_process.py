@@ -245,6 +245,12 @@ def test_a_trainer_is_served_beside_whatever_python_does(instant_run):
         response = page.connection.getresponse()
         assert "frame-ancestors http://localhost:*" in response.headers["Content-Security-Policy"]
         response.read()
+        trainer.train(max_steps=62)
+        viewing.update(trainer)
+        end = time.monotonic() + 20
+        while page.info()["revision"] == 0 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert page.frame(camera=0)[0]["X-Step"] == "62", "as it is by now"
         folder = viewing._folder
         assert threading.active_count() == before and folder.exists()
     assert not folder.exists() and viewing._process.returncode is not None

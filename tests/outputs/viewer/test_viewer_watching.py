@@ -115,6 +115,18 @@ def test_the_training_waits_for_the_next_frame_of_a_moving_camera(watching, monk
     assert waits == [], "where nobody asks, nothing is waited for"
 
 
+def test_a_sharp_frame_that_takes_too_long_is_given_up(watching, monkeypatch):
+    def foggy(request, cancelled):
+        while not cancelled():
+            time.sleep(0.01)
+
+    watching.stage.frame = foggy
+    monkeypatch.setattr(module, "LEAST_LIMIT", 0.05)
+    job = watching.jobs.submit(asked(final=True))
+    step(watching)
+    assert job.wait(0) and job.outcome == "late"
+
+
 def test_a_pause_serves_and_ends_by_the_page_or_by_ctrl_c(watching):
     watching.control("pause")
     thread = threading.Thread(target=step, args=(watching,))
