@@ -30,6 +30,10 @@ def run(arguments: TrainArguments) -> None:
         raise UserError(f"--max-seconds {arguments.max_seconds}: must be positive.")
     if arguments.config.training.max_steps is None and arguments.max_seconds is None:
         raise UserError("nothing ends this run: give --max-steps or --max-seconds.")
+    if arguments.view:
+        from nerf_mini.outputs.viewer.listening import check_port
+
+        check_port(arguments.port)
     started = time.perf_counter()
     session = _opened(arguments)
     remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)

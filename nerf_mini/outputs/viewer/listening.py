@@ -24,8 +24,7 @@ def listen(
 
     Raises UserError where the host is not this machine's, or no port is free.
     """
-    if not 0 <= port <= 65535:
-        raise UserError(f"--port {port}: must be from 0 to 65535.")
+    check_port(port)
     for candidate in range(port, min(port + MOST_PORTS, 65536)):
         try:
             server = ViewerServer((host, candidate), service, Guard.of(host), embedded)
@@ -39,6 +38,12 @@ def listen(
             say(f"port {port} is taken; using {server.port}")
         return server
     raise UserError(f"no port from {port} to {candidate} is free; choose another --port.")
+
+
+def check_port(port: int) -> None:
+    """Raise a UserError for what is no port."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port}: must be from 0 to 65535.")
 
 
 def address(server: ViewerServer) -> str:

@@ -155,6 +155,11 @@ def test_what_is_no_run_gets_a_sentence(own_run, tmp_path, capsys):
     assert "no checkpoint yet" in capsys.readouterr().err
 
 
+def test_a_wrong_port_begins_no_run(blobs, tmp_path, capsys):
+    assert main(["train", str(blobs), "--output", str(tmp_path / "run"), "--view", "--port", "-1"]) == 2
+    assert "from 0 to 65535" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
 def test_a_run_without_its_data_has_cameras_without_pictures(own_run):
     saved = json.loads((own_run / "config.json").read_text())
     (own_run / "config.json").write_text(json.dumps({**saved, "data": str(own_run / "gone")}))
