@@ -20,7 +20,8 @@ from nerf_mini.rendering.images import RenderedImage, render_rays
 from nerf_mini.rendering.shading import SHADINGS, DepthScale
 from nerf_mini.training import Trainer
 
-TILE = 1 << 14  # rays between two looks whether the frame is still wanted: some 30 ms of work
+LEAST_TILE, TILE = 1 << 10, 1 << 14  # rays between two looks whether the frame is still wanted; smaller ones cost
+TILE_SECONDS = 0.05  # that they should take, about: in a scene full of fog, or on a busy machine, fewer rays
 SMOOTHING = 0.3  # how far the scale of depths goes towards that of the next frame while the camera moves
 SAME_PLACE = 1e-6  # how much a pose may differ from a camera's and still be that camera
 
@@ -36,6 +37,7 @@ class Stage:
     def __init__(self, trainer: Trainer):
         self.trainer, self.revision = trainer, 0
         self._scales: dict[str, DepthScale] = {}
+        self._tile = TILE
 
     def exchange(self, trainer: Trainer) -> None:
         """Show another trainer of the same scene from now on."""
@@ -92,16 +94,25 @@ class Stage:
         background = trainer.cameras.background if request.background is None else request.background
         count, field = request.width * request.height, trainer.field
         values = np.empty((count, 5), np.float32)
-        tile = min(TILE, trainer.model.rays_at_once)
-        for first in range(0, count, tile):
+        first = 0
+        while first < count:
             if cancelled():
                 return None
-            part = slice(first, min(first + tile, count))
+            began, part = time.perf_counter(), slice(first, min(first + self._tile, count))
             row, column = np.divmod(np.arange(part.start, part.stop), request.width)
             rays = cameras.rays(0, column, row)
             values[part] = render_rays(trainer.model, field, rays, background, request.crop)
+            first = part.stop
+            self._adapt(part.stop - part.start, time.perf_counter() - began)
         whole = values.reshape(request.height, request.width, 5)
         return RenderedImage(np.clip(whole[..., :3], 0, 1), whole[..., 3], whole[..., 4])
+
+    def _adapt(self, rays: int, seconds: float) -> None:
+        """Choose the size of the next tile by what one took; what it shows does not depend on that."""
+        if seconds > 2.0 * TILE_SECONDS:
+            self._tile = max(self._tile // 2, LEAST_TILE)
+        elif seconds < 0.5 * TILE_SECONDS and rays == self._tile:
+            self._tile = min(2 * self._tile, TILE)
 
     def _scale(self, request: FrameRequest, image: RenderedImage) -> DepthScale:
         """The depths that colours stand for: in a moving picture they follow it slowly, or colours would flicker."""

@@ -197,6 +197,7 @@ def test_addresses_are_those_that_browsers_reach(monkeypatch):
     said = []
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     with listen(quiet(), "127.0.0.1", 0) as server:
+        assert server.server_address[0] == "127.0.0.1", "and on nothing else"
         assert address(server) == f"http://localhost:{server.port}/"
         announce(server, False, said.append)
         assert said == [f"viewer: {address(server)}"]

@@ -64,15 +64,30 @@ def test_cameras_of_another_size_show_the_same_view(stage):
 
 def test_the_bits_of_a_frame_do_not_depend_on_tiles(stage, monkeypatch):
     whole = pixels(stage.frame(asked()))
+    monkeypatch.setattr(module, "LEAST_TILE", 37)
     monkeypatch.setattr(module, "TILE", 37)
+    monkeypatch.setattr(stage, "_tile", 37)
     np.testing.assert_array_equal(pixels(stage.frame(asked())), whole)
 
 
 def test_a_frame_is_given_up_between_tiles(stage, monkeypatch):
     monkeypatch.setattr(module, "TILE", 64)
+    monkeypatch.setattr(stage, "_tile", 64)
     looks = []
     assert stage.frame(asked(), lambda: looks.append(0) or len(looks) == 3) is None
     assert len(looks) == 3
+
+
+def test_tiles_become_smaller_where_rays_are_slow_and_larger_again(stage, monkeypatch):
+    monkeypatch.setattr(stage, "_tile", module.TILE)
+    for _ in range(20):
+        stage._adapt(stage._tile, 1.0)
+    assert stage._tile == module.LEAST_TILE
+    stage._adapt(5, 0.001)
+    assert stage._tile == module.LEAST_TILE, "the last tile of a frame says nothing"
+    for _ in range(20):
+        stage._adapt(stage._tile, 0.001)
+    assert stage._tile == module.TILE
 
 
 @pytest.mark.parametrize("shading", SHADINGS)
