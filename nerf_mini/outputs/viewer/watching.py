@@ -23,6 +23,7 @@ from nerf_mini.runs.session import Session
 from nerf_mini.training import StepReport
 
 SHARE = 0.1  # of the time that sharp frames may take while nobody moves
+HELD_UP = 0.5  # seconds for which moving cameras keep a training from its next step
 STILL = 0.1  # seconds without a coarse frame after which a camera counts as at rest
 SETTLING = 2.0  # seconds after a movement in which sharp frames come freely
 LEAST_LIMIT = 1.5  # seconds that a sharp frame may take from a training, however short that has been so far
@@ -32,9 +33,9 @@ LOOK_EVERY = 0.2  # seconds, for the end of a pause
 class Watching:
     """Pages that watch a training. The field is shown as it is between two steps, and never changed.
 
-    While a camera moves the training waits: every coarse frame is served. At rest a sharp frame is served each time
-    sharp frames have taken less than a tenth of the time; while the training pauses, at once. None of this counts as
-    training time.
+    While a camera moves every coarse frame is served, and the training takes two steps a second. At rest a sharp frame
+    is served each time sharp frames have taken less than a tenth of the time; while the training pauses, at once. None
+    of this counts as training time.
     """
 
     def __init__(self, session: Session, warn: Warn = log_warning):
@@ -102,12 +103,14 @@ class Watching:
             self.news.update(saved_step=self._session.saved_step)
 
     def _serve(self, wait: float) -> None:
-        """Serve what may be served now. As long as a camera moves, wait for its next request.
+        """Serve what may be served now. As long as a camera moves, wait for its next request, but not without end: a
+        path may be played over and over.
 
         A sharp frame that would take more than its share of the time so far is given up: early on a scene is full of
         fog, through which rays are long.
         """
-        while not self._session.interrupted():
+        entered = time.perf_counter()
+        while not self._session.interrupted() and time.perf_counter() < entered + HELD_UP:
             began = time.perf_counter()
             limit = max(LEAST_LIMIT, SHARE * (began - self._began))
             job = work_off(self.jobs, self.stage, wait, self._is_due, limit)

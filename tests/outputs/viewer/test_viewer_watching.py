@@ -105,6 +105,7 @@ def test_while_a_camera_moves_every_frame_is_served_and_sharp_ones_follow_at_onc
 
 def test_the_training_waits_for_the_next_frame_of_a_moving_camera(watching, monkeypatch):
     waits = []
+    watching.stage.frame = lambda request, cancelled: None
     take = watching.jobs.take
     monkeypatch.setattr(watching.jobs, "take", lambda seconds, *rest: waits.append(seconds) or take(0, *rest))
     watching.jobs.submit(asked())
@@ -113,6 +114,22 @@ def test_the_training_waits_for_the_next_frame_of_a_moving_camera(watching, monk
     waits.clear()
     step(watching)
     assert waits == [], "where nobody asks, nothing is waited for"
+
+
+def test_a_camera_that_never_stops_does_not_stop_the_training(watching):
+    """As while a path is played: the page has its next request there before its frame is shown."""
+    ask, rendered = watching.stage.frame, []
+
+    def frame(request, cancelled):
+        rendered.append(watching.jobs.submit(asked(request.seq + 1)))
+        watching.clock.now -= 0.9  # of the second that a frame takes
+        return ask(request, cancelled)
+
+    watching.stage.frame = frame
+    watching.jobs.submit(asked())
+    for number in range(1, 4):
+        step(watching, number)
+        assert 5 * number <= len(rendered) <= 6 * number, "half a second each"
 
 
 def test_a_sharp_frame_that_takes_too_long_is_given_up(watching, monkeypatch):
