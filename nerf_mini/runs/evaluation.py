@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
-from math import isnan
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import write_json
+from nerf_mini.io.files import read_json, write_json
 from nerf_mini.io.images import composite
+from nerf_mini.rendering.images import RenderedImage
 from nerf_mini.rendering.metrics import color_corrected_psnr, psnr, ssim
 from nerf_mini.rendering.registration import registered
 from nerf_mini.runs.folder import Run
@@ -23,8 +25,24 @@ from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.scenes import Views
 from nerf_mini.training import Trainer
 
-Report = Callable[[ViewScore, np.ndarray, np.ndarray], None]
-"""Called with the score of a view, its rendering and the truth, (height, width, 3) float32 both."""
+
+@dataclass(frozen=True)
+class ScoredView:
+    """A view that was scored, which of its split it is, and what was compared.
+
+    image: its rendering; target: the truth, (height, width, 3) float32; scored: which pixels counted, (height, width)
+    bool, or None for all.
+    """
+
+    index: int
+    score: ViewScore
+    image: RenderedImage
+    target: np.ndarray
+    scored: np.ndarray | None
+
+
+Report = Callable[[ScoredView], None]
+"""Called with each view that was scored."""
 
 
 def spread_indices(count: int, most: int | None) -> list[int]:
@@ -51,8 +69,7 @@ def evaluate_views(
 
     `fit` says what may be fitted to each view first, see `Protocol`. Raises UserError where no view has a valid pixel.
     """
-    scores, skipped, cameras = [], [], trainer.cameras_of(views)
-    started = time.perf_counter()
+    scores, skipped, seconds, cameras = [], [], [], trainer.cameras_of(views)
     for index in indices:
         mask = views.mask(index)
         fitted, scored = (mask, mask) if fit == "none" else _halves(mask, views.cameras.size[index])
@@ -60,20 +77,24 @@ def evaluate_views(
             skipped.append(views.names[index])
             continue
         target = target_image(views, index, trainer.cameras.background)
+        started = time.perf_counter()
         image = _rendered(trainer, cameras[index], target, fitted, fit)
-        scores.append(_score(views.names[index], image, target, scored))
+        seconds.append(time.perf_counter() - started)
+        scores.append(_score(views.names[index], image.color, target, scored))
         if report is not None:
-            report(scores[-1], image, target)
+            report(ScoredView(index, scores[-1], image, target, scored))
     if not scores:
         raise UserError("no view can be scored: masks leave nothing of them.")
-    seconds = (time.perf_counter() - started) / len(scores)
-    return Evaluation(trainer.step_count, tuple(scores), seconds, _protocol(trainer, views, fit, tuple(skipped)))
+    protocol = _protocol(trainer, views, fit, tuple(skipped))
+    return Evaluation(trainer.step_count, tuple(scores), float(np.median(seconds)), protocol)
 
 
 def _score(name: str, image: np.ndarray, target: np.ndarray, mask: np.ndarray | None) -> ViewScore:
     found = ssim(image, target, mask)
-    similarity = None if isnan(found) else found
-    return ViewScore(name, psnr(image, target, mask), similarity, color_corrected_psnr(image, target, mask))
+    similarity = None if math.isnan(found) else found
+    away = np.abs(image - target)
+    mean_error = float(np.mean(away if mask is None else away[mask]))
+    return ViewScore(name, psnr(image, target, mask), similarity, color_corrected_psnr(image, target, mask), mean_error)
 
 
 def _halves(mask: np.ndarray | None, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,19 +105,21 @@ def _halves(mask: np.ndarray | None, size: np.ndarray) -> tuple[np.ndarray, np.n
     return valid & left, valid & ~left
 
 
-def _rendered(trainer: Trainer, camera: Cameras, target: np.ndarray, fitted: np.ndarray | None, fit: Fit) -> np.ndarray:
+def _rendered(
+    trainer: Trainer, camera: Cameras, target: np.ndarray, fitted: np.ndarray | None, fit: Fit
+) -> RenderedImage:
     """The picture of a single camera, with what may be fitted to the pixels in `fitted`."""
     background = np.asarray(trainer.cameras.background, np.float32)
     if fit == "poses" and fitted is not None:
         camera = registered(trainer.model, trainer.field, camera, target, background, fitted)
     image = trainer.render(camera)
     if fit != "exposure" or fitted is None:
-        return image.color
+        return image
     behind = (1 - image.opacity)[..., None] * background
     light, wanted = (image.color - behind), target - behind
     squares = np.sum(light[fitted] ** 2, axis=0)
     gain = np.where(squares > 0, np.sum((light * wanted)[fitted], axis=0) / np.where(squares > 0, squares, 1), 1)
-    return np.clip(gain * light + behind, 0, 1).astype(np.float32)
+    return replace(image, color=np.clip(gain * light + behind, 0, 1).astype(np.float32))
 
 
 def _protocol(trainer: Trainer, views: Views, fit: Fit, skipped: tuple[str, ...]) -> Protocol:
@@ -133,3 +156,30 @@ def evaluate_run(
     evaluation = evaluate_views(restored_trainer(run, scene, warn), views, indices, report, fit)
     write_json(evaluation_file(run, split, fit), {"split": split, **evaluation.to_json()})
     return evaluation
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """What `evaluate_run` wrote to a file. Raises UserError for one that says something else."""
+    found = read_json(path)
+    try:
+        step, seconds = found["step"], found["seconds_per_view"]
+        views = tuple(_score_from(row) for row in found["views"])
+        fit, refine, exposure, cameras = (found[key] for key in ("fit", "refine", "exposure", "cameras"))
+        skipped = tuple(str(name) for name in found["skipped"])
+        if type(step) is not int or type(seconds) not in (int, float) or not views:
+            raise ValueError("no scores")
+        if fit not in get_args(Fit) or not all(isinstance(word, str) for word in (refine, exposure, cameras)):
+            raise ValueError("no protocol")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: holds no evaluation ({quoted(error)}). `nerf-mini eval` writes it anew.") from error
+    return Evaluation(step, views, float(seconds), Protocol(fit, refine, exposure, cameras, skipped))
+
+
+def _score_from(row: dict[str, Any]) -> ViewScore:
+    """A row of an evaluation. A PSNR of null is infinite: the pictures were equal."""
+    psnrs = [math.inf if row[key] is None else row[key] for key in ("psnr", "cc_psnr")]
+    others = [row["ssim"], row.get("mean_error")]
+    for value in (*psnrs, *(other for other in others if other is not None)):
+        if type(value) not in (int, float) or math.isnan(value):
+            raise ValueError("no score")
+    return ViewScore(str(row["name"]), psnrs[0], others[0], psnrs[1], others[1])

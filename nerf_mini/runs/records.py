@@ -17,13 +17,15 @@ Fit = Literal["none", "exposure", "poses"]
 class ViewScore:
     """How well one view is rendered: PSNR in dB, SSIM, and PSNR after colours were corrected, see `rendering.metrics`.
 
-    ssim is None where a mask leaves no window for it.
+    ssim is None where a mask leaves no window for it; mean_error, the mean absolute difference of colours in [0, 1], is
+    None in files of earlier versions.
     """
 
     name: str
     psnr: float
     ssim: float | None
     cc_psnr: float
+    mean_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of views after some step; rendering them took `seconds_per_view`."""
+    """Scores of views after some step; rendering one of them took `seconds_per_view`, the median."""
 
     step: int
     views: tuple[ViewScore, ...]

@@ -17,7 +17,7 @@ from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.io.images import write_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runs.checkpoint import checkpoint_files, save
-from nerf_mini.runs.evaluation import evaluate_views, spread_indices, target_image
+from nerf_mini.runs.evaluation import Report, evaluate_views, spread_indices, target_image
 from nerf_mini.runs.folder import (
     Run,
     append_metrics,
@@ -126,10 +126,10 @@ class Session:
             on_message(f"step {step}: validation PSNR {psnr:.2f} dB, {path}")
         return psnr
 
-    def evaluate(self, most: int = 8) -> Evaluation | None:
+    def evaluate(self, most: int = 8, report: Report | None = None) -> Evaluation | None:
         """Scores of at most `most` test views; None for a data set without a test split."""
         views = _scene(self.trainer).splits.get("test")
-        return None if views is None else evaluate_views(self.trainer, views, spread_indices(len(views), most))
+        return None if views is None else evaluate_views(self.trainer, views, spread_indices(len(views), most), report)
 
 
 def start(data: Path, output: Path, config: Config) -> Session:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
-from nerf_mini.runs.evaluation import evaluate_run, evaluation_file
+from nerf_mini.runs.evaluation import ScoredView, evaluate_run, evaluation_file
 from nerf_mini.runs.folder import open_run
-from nerf_mini.runs.records import Protocol, ViewScore
+from nerf_mini.runs.records import Protocol
 
 
 def _protocol_lines(protocol: Protocol) -> Iterator[str]:
@@ -27,7 +25,8 @@ def run(arguments: EvalArguments) -> None:
     """Evaluate a run and print a line per view."""
     opened = open_run(arguments.run)
 
-    def report(score: ViewScore, image: np.ndarray, target: np.ndarray) -> None:
+    def report(view: ScoredView) -> None:
+        score = view.score
         similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
         say(f"{score.name}: PSNR {score.psnr:.2f} dB{similarity}")
 
