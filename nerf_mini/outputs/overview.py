@@ -1,15 +1,18 @@
-"""A drawing of a data set: its cameras and sparse points from above and from the side."""
+"""A drawing of cameras, and of sparse points, from above and from the side."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nerf_mini.scenes import Scene
-from nerf_mini.scenes.checks import Survey
+from nerf_mini.geometry.aim import Aim
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.scenes import Scene, SceneCameras
 
 PANEL, MARGIN, HEADER, FOOTER = 560, 28, 44, 44  # pixels of the finished picture
 _FINER = 3  # times as large while it is drawn: what is then shrunk has smooth edges
@@ -36,45 +39,69 @@ class _Panel:
         return _FINER * (offset + PANEL / 2)
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What is drawn: cameras in what they stand in, and points (n, 3)."""
+
+    cameras: SceneCameras
+    points: np.ndarray
+
+    @cached_property
+    def aim(self) -> Aim:
+        """What all the cameras look at."""
+        return Aim(np.concatenate([cameras.poses for cameras in self.cameras.splits.values()]))
+
+    def views(self) -> Iterator[tuple[str, Cameras, int]]:
+        """Each camera: its split, those of the split, and which of them it is."""
+        for split, cameras in self.cameras.splits.items():
+            for view in range(len(cameras)):
+                yield split, cameras, view
+
+
 def scene_overview(scene: Scene) -> np.ndarray:
     """Cameras and points of a scene from above and from the side: uint8 (height, width, 3)."""
-    survey = Survey(scene)
+    return cameras_overview(scene.cameras, None if scene.points is None else scene.points.positions)
+
+
+def cameras_overview(cameras: SceneCameras, points: np.ndarray | None = None) -> np.ndarray:
+    """Cameras, and points (n, 3) if there are any, from above and from the side: uint8 (height, width, 3)."""
+    stage = _Stage(cameras, np.zeros((0, 3)) if points is None else points)
     width, height = 2 * PANEL + MARGIN, HEADER + PANEL + FOOTER
     paper = Image.new("RGB", (_FINER * width, _FINER * height), _PAPER)
     draw = ImageDraw.Draw(paper)
-    center, half = _framed(survey)
+    center, half = _framed(stage)
     for title, up, left in (("from above", 1, 0), ("from the side", 2, PANEL + MARGIN)):
         draw.text((_FINER * (left + 4), _FINER * 12), title, fill=_INK, font=_font(18))
-        paper.paste(_drawn(_Panel(0, up, center, half), survey), (_FINER * left, _FINER * HEADER))
-    _draw_legend(draw, survey, height)
+        paper.paste(_drawn(_Panel(0, up, center, half), stage), (_FINER * left, _FINER * HEADER))
+    _draw_legend(draw, stage, height)
     return np.asarray(paper.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _drawn(panel: _Panel, survey: Survey) -> Image.Image:
+def _drawn(panel: _Panel, stage: _Stage) -> Image.Image:
     """The square of a panel."""
     square = Image.new("RGB", (_FINER * PANEL, _FINER * PANEL), _PAPER)
     draw = ImageDraw.Draw(square)
-    _draw_middle(draw, panel, survey)
-    _draw_points(draw, panel, survey)
-    _draw_cameras(draw, panel, survey)
+    _draw_middle(draw, panel, stage)
+    _draw_points(draw, panel, stage.points)
+    _draw_cameras(draw, panel, stage)
     _draw_frame(draw, panel)
     return square
 
 
-def _framed(survey: Survey) -> tuple[np.ndarray, float]:
+def _framed(stage: _Stage) -> tuple[np.ndarray, float]:
     """The middle and half the side of a cube that holds the cameras, and most of the points."""
-    shown = survey.positions
-    points = survey.scene.points
-    center = 0.5 * (shown.min(axis=0) + shown.max(axis=0))
-    half = max(float(np.abs(shown - center).max()), 1e-6 * survey.distance)
-    if points is not None and len(points.positions):
-        near = points.positions[np.abs(points.positions - center).max(axis=1) < _LARGEST * half]
+    aim, points = stage.aim, stage.points
+    lowest, highest = aim.positions.min(axis=0), aim.positions.max(axis=0)
+    center = 0.5 * (lowest + highest)
+    half = max(float(np.abs(aim.positions - center).max()), 1e-6 * aim.distance)
+    if len(points):
+        near = points[np.abs(points - center).max(axis=1) < _LARGEST * half]
         if len(near):
             low, high = np.quantile(near, 0.02, axis=0), np.quantile(near, 0.98, axis=0)
-            low, high = np.minimum(low, shown.min(axis=0)), np.maximum(high, shown.max(axis=0))
+            low, high = np.minimum(low, lowest), np.maximum(high, highest)
             center, half = 0.5 * (low + high), 0.5 * float((high - low).max())
-    elif survey.front > 0.5:
-        low, high = np.minimum(shown.min(axis=0), survey.target), np.maximum(shown.max(axis=0), survey.target)
+    elif aim.front > 0.5:
+        low, high = np.minimum(lowest, aim.target), np.maximum(highest, aim.target)
         center, half = 0.5 * (low + high), 0.5 * float((high - low).max())
     return center, 1.1 * half
 
@@ -89,19 +116,18 @@ def _draw_frame(draw: ImageDraw.ImageDraw, panel: _Panel) -> None:
         draw.text(tuple(end + 10 * _FINER * way), axes[axis], fill=_INK, font=_font(13), anchor="mm")
 
 
-def _draw_points(draw: ImageDraw.ImageDraw, panel: _Panel, survey: Survey) -> None:
-    points = survey.scene.points
-    if points is None or not len(points.positions):
+def _draw_points(draw: ImageDraw.ImageDraw, panel: _Panel, points: np.ndarray) -> None:
+    if not len(points):
         return
-    some = points.positions[:: math.ceil(len(points.positions) / _MOST_POINTS)]
+    some = points[:: math.ceil(len(points) / _MOST_POINTS)]
     some = some[np.abs(some - panel.center).max(axis=1) < panel.half]
     for x, y in panel.place(some).tolist():
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=_POINTS)
 
 
-def _draw_middle(draw: ImageDraw.ImageDraw, panel: _Panel, survey: Survey) -> None:
+def _draw_middle(draw: ImageDraw.ImageDraw, panel: _Panel, stage: _Stage) -> None:
     """The box of a bounded scene, the middle of an unbounded one, and a cross at what the cameras look at."""
-    space = survey.scene.space
+    space = stage.cameras.space
     if space is not None and space.kind != "forward" and np.isfinite(space.radius):
         corner = np.full(3, space.radius)
         ends = panel.place(np.stack([np.asarray(space.center) - corner, np.asarray(space.center) + corner]))
@@ -109,19 +135,17 @@ def _draw_middle(draw: ImageDraw.ImageDraw, panel: _Panel, survey: Survey) -> No
         shape = draw.ellipse if space.kind == "unbounded" else draw.rectangle
         if right - left < 4 * _FINER * PANEL:
             shape((left, top, right, bottom), outline=_FAINT, width=_FINER)
-    if survey.front > 0.5:
-        (x, y), arm = panel.place(survey.target[None])[0].tolist(), 6 * _FINER
+    if stage.aim.front > 0.5:
+        (x, y), arm = panel.place(stage.aim.target[None])[0].tolist(), 6 * _FINER
         draw.line((x - arm, y, x + arm, y), fill=_INK, width=_FINER)
         draw.line((x, y - arm, x, y + arm), fill=_INK, width=_FINER)
 
 
-def _draw_cameras(draw: ImageDraw.ImageDraw, panel: _Panel, survey: Survey) -> None:
+def _draw_cameras(draw: ImageDraw.ImageDraw, panel: _Panel, stage: _Stage) -> None:
     """Each camera as a pyramid that opens to what it sees."""
-    cameras = survey.cameras
-    reach = _FRUSTUM * panel.half * min(1.0, math.sqrt(30 / len(survey)) + 0.3)
-    tangents = np.minimum(0.5 * cameras.size / cameras.focal, 2.0)
-    for view, (split, _) in enumerate(survey.places):
-        x, y = tangents[view].tolist()
+    reach = _FRUSTUM * panel.half * min(1.0, math.sqrt(30 / len(stage.aim.poses)) + 0.3)
+    for split, cameras, view in stage.views():
+        x, y = np.minimum(0.5 * cameras.size[view] / cameras.focal[view], 2.0).tolist()
         base = np.array([[-x, y, -1], [x, y, -1], [x, -y, -1], [-x, -y, -1]])
         base *= reach / np.linalg.norm(base[0])
         pose = cameras.poses[view]
@@ -134,12 +158,11 @@ def _draw_cameras(draw: ImageDraw.ImageDraw, panel: _Panel, survey: Survey) -> N
         draw.ellipse((apex[0] - 5, apex[1] - 5, apex[0] + 5, apex[1] + 5), fill=color)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, survey: Survey, height: int) -> None:
+def _draw_legend(draw: ImageDraw.ImageDraw, stage: _Stage, height: int) -> None:
     x, y = _FINER * MARGIN / 2, _FINER * (height - FOOTER / 2)
-    entries = [(f"{len(views)} {split}", _COLORS[split]) for split, views in survey.scene.splits.items()]
-    points = survey.scene.points
-    if points is not None and len(points.positions):
-        entries.append((f"{len(points.positions)} sparse points", _POINTS))
+    entries = [(f"{len(cameras)} {split}", _COLORS[split]) for split, cameras in stage.cameras.splits.items()]
+    if len(stage.points):
+        entries.append((f"{len(stage.points)} sparse points", _POINTS))
     font, radius = _font(15), 5 * _FINER
     for text, color in entries:
         draw.ellipse((x, y - radius, x + 2 * radius, y + radius), fill=color)
