@@ -50,6 +50,15 @@ def setting_names(section: Any) -> Iterator[str]:
             yield entry.name
 
 
+def setting_values(section: Any) -> dict[str, Any]:
+    """All settings in a section and the sections within, by name."""
+    values: dict[str, Any] = {}
+    for entry in dataclasses.fields(section):
+        value = getattr(section, entry.name)
+        values |= setting_values(value) if dataclasses.is_dataclass(value) else {entry.name: value}
+    return values
+
+
 def _hint(name: str, config: Config) -> str:
     """What may have been meant by an unknown name."""
     for method, model in MODELS.items():
