@@ -54,6 +54,8 @@ class TrainArguments:
     """Of --view; where it is taken, the next free one."""
     no_open: bool = False
     """With --view, do not open a browser."""
+    report: bool = True
+    """Write RUN/report.html when the run ends: figures, curves and held-out views on one page."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
 
     @property
@@ -128,6 +130,26 @@ class ViewArguments:
     """Address to listen on. Others than this machine's own let other machines in, with a token in the address."""
     no_open: bool = False
     """Do not open a browser."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Where the data set is, if it has moved."""
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """Write a run as one page to read and to send around: RUN/report.html, and its figures in RUN/report.json.
+
+    Two runs of the same data are put side by side, in FIRST/report-and-<second>.html. The page is a single file that
+    needs no network.
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN]")]
+    """Run folder, or two to compare; with --gallery as many as you like."""
+    max_views: Annotated[int, tyro.conf.arg(metavar="N")] = 12
+    """Score at most this many test views, evenly spread, unless `nerf-mini eval` has scored as many at this step."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where the page goes instead (.html)."""
+    gallery: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Make one page of all the runs (.html), each with an orbit and a link to its report."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Where the data set is, if it has moved."""
 

@@ -16,6 +16,7 @@ from nerf_mini.cli.arguments import (
     CheckArguments,
     EvalArguments,
     RenderArguments,
+    ReportArguments,
     SceneArguments,
     ViewArguments,
     parse,
@@ -44,6 +45,7 @@ VERBS: dict[str, Verb] = {
     "eval": Verb("PSNR and SSIM of a run on held-out views", partial(parse, EvalArguments, "eval"), "evaluate"),
     "render": Verb("novel views of a run: PNG, GIF, WebP, MP4", partial(parse, RenderArguments, "render"), "render"),
     "view": Verb("fly through a run in the browser", partial(parse, ViewArguments, "view"), "view"),
+    "report": Verb("a run as one page, or two side by side", partial(parse, ReportArguments, "report"), "report"),
     "scene": Verb("make a synthetic data set", partial(parse, SceneArguments, "scene"), "scene"),
     "benchmark": Verb(
         "how fast this machine trains and renders", partial(parse, BenchmarkArguments, "benchmark"), "benchmark"

@@ -14,6 +14,7 @@ import numpy as np
 from nerf_mini.cli.arguments import TrainArguments
 from nerf_mini.cli.progress import TrainingBar, say
 from nerf_mini.errors import UserError
+from nerf_mini.outputs.report import report_of_session
 from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.session import Session, resume, start
 from nerf_mini.scenes import Scene
@@ -59,7 +60,7 @@ def _train(arguments: TrainArguments, session: Session, remaining: float | None,
     if watching is not None:
         watching.finish()
     if end != "interrupted":
-        _report_end(session)
+        _report_end(session, arguments.report)
         return True
     say(f"interrupted at step {session.trainer.step_count}, which is saved. Continue with:")
     left = None if remaining is None else remaining - (clock.now() - began)
@@ -131,12 +132,15 @@ def _command_to_continue(arguments: TrainArguments, session: Session, seconds_le
     return command
 
 
-def _report_end(session: Session) -> None:
-    output, trainer = session.run.path, session.trainer
+def _report_end(session: Session, wanted: bool) -> None:
+    output, trainer, page = session.run.path, session.trainer, None
     say(f"finished at step {trainer.step_count} after {trainer.state.seconds:.0f} s of training")
-    result = session.evaluate()
+    if wanted:
+        result, page = report_of_session(session)
+    else:
+        result = session.evaluate()
     if result is not None and trainer.scene is not None:
         count, total = len(result.views), len(trainer.scene.splits["test"])
         say(f"test PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.3f} (mean of {count} of {total} test views)")
-    say(f"pictures: {session.run.renders}")
+    say(f"pictures: {session.run.renders}" + ("" if page is None else f"; report: {page}"))
     say("next: " + shlex.join(["nerf-mini", "render", str(output), "--output", str(output / "orbit.gif")]))

@@ -1,0 +1,1 @@
+addEventListener('input', e => { const s = e.target.closest('.slider'); if (s) s.style.setProperty('--x', e.target.value + '%') })
