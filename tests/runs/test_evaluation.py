@@ -51,26 +51,21 @@ def test_only_valid_pixels_are_scored(trainer, rng):
         evaluate_views(trainer, Views(views.cameras, views.pixels, views.names, np.zeros_like(valid)), [0, 1])
 
 
-def test_exposure_is_fitted_on_the_left_and_scored_on_the_right(trainer):
+def test_exposure_is_fitted_on_the_left_and_scored_on_the_right(trainer, monkeypatch):
     """Pictures that are renderings at other gains fit perfectly; the right half has no say in the fit."""
-    views, black = trainer.views_of("test"), dataclasses.replace(trainer.cameras, background=(0.0, 0.0, 0.0))
-    before, trainer.cameras = trainer.cameras, black
-    try:
-        gain, images = np.array([0.5, 0.8, 0.9]), []
-        for index in range(len(views)):
-            images.append(to_uint8(gain * trainer.render(views.cameras, index).color))
-        dimmed = Views.from_images(views.cameras, images, views.names)
-        assert evaluate_views(trainer, dimmed, [0, 1]).psnr < 35
-        fitted = evaluate_views(trainer, dimmed, [0, 1], fit="exposure")
-        assert fitted.psnr > 45 and fitted.protocol.scored == "right half"
-        for image in images:
-            image[:, 8:] = 0
-        assert (
-            evaluate_views(trainer, Views.from_images(views.cameras, images, views.names), [0, 1], fit="exposure").psnr
-            < 35
-        )
-    finally:
-        trainer.cameras = before
+    views = trainer.views_of("test")
+    monkeypatch.setattr(trainer, "_cameras", dataclasses.replace(trainer.cameras, background=(0.0, 0.0, 0.0)))
+    gain, images = np.array([0.5, 0.8, 0.9]), []
+    for index in range(len(views)):
+        images.append(to_uint8(gain * trainer.render(views.cameras, index).color))
+    dimmed = Views.from_images(views.cameras, images, views.names)
+    assert evaluate_views(trainer, dimmed, [0, 1]).psnr < 35
+    fitted = evaluate_views(trainer, dimmed, [0, 1], fit="exposure")
+    assert fitted.psnr > 45 and fitted.protocol.scored == "right half"
+    for image in images:
+        image[:, 8:] = 0
+    half = Views.from_images(views.cameras, images, views.names)
+    assert evaluate_views(trainer, half, [0, 1], fit="exposure").psnr < 35
 
 
 def test_a_pose_is_found_again_from_its_picture(trainer):
