@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from nerf_mini.api import Trainer, open_run, orbit, spiral
+    from nerf_mini.api import Trainer, open_run, orbit, spiral, view
     from nerf_mini.config import PRESETS, Config, from_preset
     from nerf_mini.errors import UserError
     from nerf_mini.geometry.cameras import Cameras
@@ -43,6 +43,7 @@ _HOME = {
     "scene_from_arrays": "nerf_mini.scenes",
     "spiral": "nerf_mini.api",
     "ssim": "nerf_mini.rendering.metrics",
+    "view": "nerf_mini.api",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "scene_from_arrays",
     "spiral",
     "ssim",
+    "view",
 ]
 
 

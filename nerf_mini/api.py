@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from nerf_mini.runs.records import Fit
 from nerf_mini.runs.session import load_trainer, save_trainer
 from nerf_mini.scenes import Scene, SceneCameras
 from nerf_mini.training import trainer as core
+
+if TYPE_CHECKING:
+    from nerf_mini.outputs.viewer.embedding import Viewing
 
 PREVIEW = 200  # pixels of the longer side of a picture in a notebook
 
@@ -96,6 +99,17 @@ def open_run(folder: Path | str, data: Path | str | Scene | None = None) -> Trai
     trainer = object.__new__(Trainer)  # everything is there already: nothing is to be drawn anew
     trainer.__dict__.update(opened.__dict__)
     return trainer
+
+
+def view(of: core.Trainer | Path | str, port: int = 0) -> Viewing:
+    """A viewer of a trainer, as it is now, or of a run folder: a page that a notebook shows in the cell.
+
+    It runs in a process of its own until its `close`, or until this process ends; `update(trainer)` shows what was
+    learnt since. `port` is where to listen, 0: anywhere. Raises UserError where the folder is no run.
+    """
+    from nerf_mini.outputs.viewer.embedding import serve  # a server, only for those who want one
+
+    return serve(of, port)
 
 
 def _training_cameras(of: Scene | core.Trainer | SceneCameras | Cameras) -> Cameras:
