@@ -112,6 +112,23 @@ def weigh_front(
             candidate[ray] = END
 
 
+@parallel_kernel
+def cross_front(alive, counts, ends, t, density, steps, target, depth, candidate, out_t):
+    """Where rays first reach the optical depth `target`: out_t (rays,), filled for those that do so in this front,
+    which are then at their END. depth (rays,) goes on from what it was; density is the same all over a sample's step,
+    in whose middle the sample lies."""
+    for k in prange(alive.size):
+        ray, first = alive[k], ends[k] - counts[k]
+        for i in range(counts[k]):
+            step = step_at(t[k, i], steps)
+            added = density[first + i] * step
+            if depth[ray] + added >= target:
+                out_t[ray] = t[k, i] + step * ((target - depth[ray]) / added - 0.5)
+                candidate[ray] = END
+                break
+            depth[ray] += added
+
+
 @kernel
 def add_colors(color, weights, rays, out):
     """out (rays, 3) += weight times colour of samples, color (samples, 3), weights and their rays (samples,)."""

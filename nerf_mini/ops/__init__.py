@@ -29,6 +29,7 @@ from nerf_mini.ops.occupancy import (
     mark_occupied,
     mark_unseen,
     mean_density,
+    occupied,
     sweep,
     update_cells,
 )
@@ -36,11 +37,13 @@ from nerf_mini.ops.ray_distortion import distortion
 from nerf_mini.ops.ray_points import positions
 from nerf_mini.ops.registry import OperatorUse
 from nerf_mini.ops.sampling import sample_histogram
+from nerf_mini.ops.surfaces import Surface, surface_nets
 from nerf_mini.ops.tracing import (
     Cutoffs,
     RayProgress,
     add_colors,
     advance,
+    cross_front,
     front_points,
     march_front,
     place_front,
@@ -61,6 +64,7 @@ __all__ = [
     "RayArrays",
     "RayProgress",
     "Steps",
+    "Surface",
     "activate",
     "activate_density",
     "adam_step",
@@ -73,6 +77,7 @@ __all__ = [
     "composite",
     "contract",
     "contract_in_place",
+    "cross_front",
     "distortion",
     "encode",
     "encoding_width",
@@ -92,12 +97,14 @@ __all__ = [
     "mlp_density",
     "mlp_parameter_shapes",
     "near_camera_factor",
+    "occupied",
     "place_front",
     "positional_encoding",
     "positions",
     "sample_histogram",
     "scale_gradient",
     "spherical_harmonics",
+    "surface_nets",
     "sweep",
     "truncated_exp",
     "update_cells",

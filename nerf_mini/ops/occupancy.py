@@ -24,6 +24,11 @@ def all_occupied(cube: np.ndarray, resolution: int, levels: int = 1) -> Occupied
     return OccupiedCells(cube, bits, np.ones((levels, *(resolution // marching.BLOCK,) * 3), np.uint8))
 
 
+def occupied(cells: OccupiedCells) -> np.ndarray:
+    """Which cells are occupied: (levels, resolution, resolution, resolution) bool."""
+    return np.unpackbits(cells.bits, axis=-1, bitorder="little").view(bool)
+
+
 def mark_occupied(density: np.ndarray, threshold: float, cells: OccupiedCells) -> None:
     """Occupied, in place in `cells`, are those cells whose density exceeds the threshold."""
     kernels.mark_occupied(density, np.float32(threshold), cells.bits, cells.blocks)

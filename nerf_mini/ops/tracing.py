@@ -137,6 +137,26 @@ def weigh_front(
     return weights
 
 
+def cross_front(
+    alive: np.ndarray,
+    t: np.ndarray,
+    counts: np.ndarray,
+    density: np.ndarray,
+    steps: Steps,
+    target: float,
+    progress: RayProgress,
+    reached: np.ndarray,
+) -> None:
+    """Fill in `reached` (rays,) float64, in place, where rays first reach the optical depth `target`; they end there.
+
+    density (points,) is the field's at the points of `place_front`, and the same over the step around each. Candidates
+    and depths in `progress` move on in place.
+    """
+    kernels.cross_front(
+        alive, counts, np.cumsum(counts), t, density, steps, target, progress.depth, progress.candidate, reached
+    )
+
+
 def add_colors(color: np.ndarray, weights: np.ndarray, rays: np.ndarray, total: np.ndarray) -> None:
     """total (rays, 3) += weight * color, in place, for samples with color (samples, 3), weights and rays (samples,)."""
     kernels.add_colors(color, weights, rays, total)
