@@ -11,7 +11,7 @@ import numpy as np
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Region
 from nerf_mini.ops import OperatorUse
-from nerf_mini.rendering.volume import Rendering
+from nerf_mini.rendering.volume import Rendering, first_crossing
 from nerf_mini.samplers import Density, Sampler, Samples
 
 
@@ -25,6 +25,7 @@ class Model(ABC):
         random_background: whether to train on random colours behind pictures with alpha, so that what is not opaque
             cannot pass for the colour of the background.
         distortion: the weight of the distortion loss where the configuration leaves it to the model.
+        endless: whether the field goes on outside of its region.
         rays_at_once: rays of a picture to work on together: enough for kernels at full speed, in bounded memory.
     """
 
@@ -33,6 +34,7 @@ class Model(ABC):
     sparse: Collection[str] = ()
     random_background: bool = False
     distortion: float = 0.0
+    endless: bool = False
     rays_at_once: int = 1 << 12
 
     @property
@@ -73,6 +75,20 @@ class Model(ABC):
 
         The density is 0 outside of the region.
         """
+
+    def density_at(self, parameters: Any, points: np.ndarray) -> np.ndarray:
+        """Density per scene unit (n,) float32 at points (n, 3) of the scene: that of `query`, without the colour."""
+        points = np.ascontiguousarray(points, np.float32)
+        unit = self.region.to_unit(points)
+        density, scale = self.density(parameters)(unit), self.region.scale(unit)
+        density = density * self.region.density_scale(points) * (1.0 if scale is None else scale)
+        inside = self.endless | ((unit >= 0) & (unit <= 1)).all(axis=1)
+        return np.where(inside, density, 0.0).astype(np.float32, copy=False)
+
+    def first_reached(self, parameters: Any, rays: Rays, transmittance: float) -> np.ndarray:
+        """The distance (rays,) float64, in scene units, at which so little light is left of what came in; infinite
+        where more is left to the end. A model whose `view` leaves out weights and samples has a way of its own."""
+        return first_crossing(self.view(parameters, rays, np.zeros(3)), self.region, rays, transmittance)
 
     @abstractmethod
     def samples_at_once(self) -> int:

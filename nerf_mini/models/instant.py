@@ -15,7 +15,7 @@ from nerf_mini.models.base import Model
 from nerf_mini.models.common import mlp_field, near_length, noise_of, query_field
 from nerf_mini.models.precision import uses_bfloat16
 from nerf_mini.ops import GridMLPShape, GridShape, OperatorUse, harmonics_width
-from nerf_mini.rendering.fast import render_fronts
+from nerf_mini.rendering.fast import first_reached, render_fronts
 from nerf_mini.rendering.volume import Rendering, render
 from nerf_mini.samplers import Density, OccupancySampler, Samples
 from nerf_mini.scenes import SceneCameras
@@ -66,6 +66,10 @@ class OccupancyModel(Model):
     def view(self, parameters: Any, rays: Rays, background: np.ndarray) -> Rendering:
         """See `Model`."""
         return render_fronts(self.field, parameters, self.sampler, rays, background)
+
+    def first_reached(self, parameters: Any, rays: Rays, transmittance: float) -> np.ndarray:
+        """See `Model`."""
+        return first_reached(self.field, parameters, self.sampler, rays, transmittance)
 
     def query(self, parameters: Any, points: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Model`."""

@@ -31,6 +31,7 @@ class NerfModel(Model):
         bounded = scene.space is None or scene.space.kind == "box"
         around_origin = Box.centered(np.zeros(3), 2.0 / settings.network.scale)
         self.region: Region = around_origin if bounded else make_region(scene.space, scene.train)
+        self.endless = bounded
         self.sampler = StratifiedSampler(settings.rays, settings.hierarchical.coarse_samples, self.region)
         self.coarse_samples = settings.hierarchical.coarse_samples
         self.fine_samples = settings.hierarchical.fine_samples
@@ -103,8 +104,8 @@ class NerfModel(Model):
 
     def query(self, parameters: Any, points: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Model`: of the fine network, also outside of a box, where it is periodic."""
-        endless = self.region.bounded
-        return query_field(self.field, parameters["fine"], self.region, points, directions, bounded=not endless)
+        bounded = not self.endless
+        return query_field(self.field, parameters["fine"], self.region, points, directions, bounded)
 
     def _evaluations(self) -> int:
         """Of the networks, for one ray."""

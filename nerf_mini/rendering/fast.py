@@ -6,6 +6,7 @@ and that samples which hardly matter are given no colour.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nerf_mini import ops
 from nerf_mini.fields import Field
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.ops.tracing import Cutoffs, RayProgress
-from nerf_mini.rendering.volume import Rendering
+from nerf_mini.rendering.volume import Rendering, scene_distance
 from nerf_mini.samplers.occupancy import OccupancySampler, ray_arrays, scaled
 
 # Samples of less weight than the first are given no colour, as long as those of a ray weigh no more than the second
@@ -45,3 +46,20 @@ def render_fronts(
     color += (1 - progress.opacity)[:, None].astype(np.float32) * background
     depth = region.depth(rays, progress.distance / np.maximum(progress.opacity, 1e-10))
     return Rendering(color, depth.astype(np.float32), progress.opacity.astype(np.float32))
+
+
+def first_reached(
+    field: Field, parameters: Any, sampler: OccupancySampler, rays: Rays, transmittance: float
+) -> np.ndarray:
+    """The distance (rays,) float64, in scene units, at which so little light is left of what came in; infinite where
+    more is left to the end."""
+    steps, cells, region = sampler.steps_for_pictures(), sampler.grid.cells, sampler.region
+    density_at, inside, target = field.density(parameters), ray_arrays(region.enter(rays)), -math.log(transmittance)
+    progress, alive, reached = RayProgress.start(len(rays)), np.arange(len(rays)), np.full(len(rays), np.inf)
+    while len(alive):
+        t, counts = ops.march_front(alive, sampler.schedule.front_of(len(alive)), inside, cells, steps, progress)
+        points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
+        density = scaled(density_at(points), region, points)
+        ops.cross_front(alive, t, counts, density, steps, target, progress, reached)
+        alive = progress.unfinished(alive)
+    return scene_distance(region, rays, reached)

@@ -60,3 +60,32 @@ def render(
     if background is not None:
         color = color + (1 - opacity)[:, None] * background
     return Rendering(color, depth, opacity, weights, samples)
+
+
+def first_crossing(rendering: Rendering, region: Region, rays: Rays, transmittance: float) -> np.ndarray:
+    """The distance (rays,) float64, in scene units, at which so little light is left of what came in; infinite where
+    more is left to the end. The rendering must hold its weights and samples.
+
+    A ray's transmittance after its samples 0 .. i is 1 - w_0 - ... - w_i, and falls exponentially in between. A sample
+    is taken to lie in the middle of its interval, where one density stands best for all of it.
+    """
+    samples, weights = rendering.samples, np.asarray(rendering.weights, np.float64)
+    total = np.cumsum(weights)
+    before = np.concatenate([[0.0], total])[samples.starts]
+    after = 1.0 - (total - np.repeat(before, samples.counts))
+    (below,) = np.nonzero(after <= transmittance)
+    found, first = np.unique(samples.ray_index[below], return_index=True)
+    at = below[first]
+    into = np.maximum(after[at] + weights[at], transmittance)  # the transmittance before the sample
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.log(into / transmittance) / np.log(into / np.maximum(after[at], 1e-300))
+    reached = np.full(len(rays), np.inf)
+    reached[found] = samples.t[at] + (np.nan_to_num(np.clip(share, 0.0, 1.0)) - 0.5) * samples.delta[at]
+    return scene_distance(region, rays, reached)
+
+
+def scene_distance(region: Region, rays: Rays, t: np.ndarray) -> np.ndarray:
+    """Distances t (rays,) along rays in a region's coordinates as such in scene units, infinite where they were."""
+    known = np.isfinite(t)
+    depth = region.depth(rays, np.where(known, t, 0.0))
+    return np.where(known, depth, np.inf)
