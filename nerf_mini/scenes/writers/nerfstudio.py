@@ -9,7 +9,8 @@ import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import write_bytes, write_json
+from nerf_mini.io.files import write_json
+from nerf_mini.io.ply import write_ply_points
 from nerf_mini.scenes.writers.base import IMAGES, Capture, Writer, coefficients, in_common, mask_beside, only_lens
 
 FILE_NAME, POINTS_NAME = "transforms.json", "sparse_pc.ply"
@@ -19,7 +20,6 @@ CAMERA_MODELS = {
 }  # fmt: skip
 _DENOMINATOR = ("k4", "k5", "k6")
 _SAME_WORLD = np.eye(4)[:3].tolist()
-_VERTEX = np.dtype([("position", "<f4", 3), ("color", "u1", 3)])
 _GREY = 128
 _SPLITS = (("train", "train"), ("val", "test"), ("test", "test"))  # nerfstudio validates on what it tests on
 
@@ -40,7 +40,8 @@ def write_nerfstudio(folder: Path, capture: Capture) -> None:
     content: dict[str, Any] = {"camera_model": CAMERA_MODELS[lens], **shared, "applied_transform": _SAME_WORLD}
     if capture.points is not None:
         content["ply_file_path"] = POINTS_NAME
-        write_ply(folder / POINTS_NAME, capture.points.positions)
+        grey = np.full((len(capture.points.positions), 3), _GREY, np.uint8)
+        write_ply_points(folder / POINTS_NAME, capture.points.positions, grey)
     if capture.held_out:
         held_out = set(capture.held_out)
         paths: dict[str, list[str]] = {"train": [], "test": []}
@@ -71,18 +72,6 @@ def intrinsics_of(cameras: Cameras, view: int, where: object) -> dict[str, Any]:
             raise UserError(f"{where}: cannot hold a lens with k4, k5 or k6. Write a COLMAP model instead.")
         lens = {key: value for key, value in lens.items() if key not in _DENOMINATOR and (value or key != "k3")}
     return {"w": width, "h": height, "fl_x": fl_x, "fl_y": fl_y, "cx": cx, "cy": cy, **lens}
-
-
-def write_ply(file: Path, positions: np.ndarray) -> None:
-    """Points (n, 3) as the grey vertices of a binary PLY file, in float32."""
-    vertices = np.zeros(len(positions), _VERTEX)
-    vertices["position"], vertices["color"] = positions, _GREY
-    properties = [f"property float {axis}" for axis in "xyz"] + [
-        f"property uchar {c}" for c in ("red", "green", "blue")
-    ]
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
-    data = ("\n".join(header) + "\n").encode() + vertices.tobytes()
-    write_bytes(file, data)
 
 
 WRITER = Writer(
