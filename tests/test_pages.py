@@ -10,6 +10,7 @@ import autodiff
 import nerf_mini.ops  # noqa: F401  (registers its operators, before the fixture looks)
 from autodiff.rules import REGISTRY
 from nerf_mini.geometry.lenses import LENSES
+from nerf_mini.outputs.export import EXPORTERS
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"])
 WITH_CODE = ("extending", "pixel-to-gradient", "python")  # those of autodiff are run by its own tests
@@ -22,7 +23,7 @@ SHORT = re.compile(r"`((?:\w+/)+\w+\.py)`")  # as seen from nerf_mini or autodif
 @pytest.fixture(autouse=True)
 def registries():
     """What the examples register is forgotten."""
-    tables = (REGISTRY, autodiff.FUSED, LENSES)
+    tables = (REGISTRY, autodiff.FUSED, LENSES, EXPORTERS)
     before = [dict(table) for table in tables]
     yield
     for table, contents in zip(tables, before, strict=True):

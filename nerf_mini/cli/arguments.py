@@ -155,6 +155,41 @@ class ReportArguments:
 
 
 @dataclass(frozen=True)
+class ExportArguments:
+    """Export a run for other programs: a mesh, a point cloud, its cameras, or depth and normal maps.
+
+    All is in the coordinates of the data set. A JSON beside the file, or in the folder, says what was done. Meshes need
+    the extra `mesh`: pip install 'nerf-mini[mesh]'.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    kind: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="KIND")] = "mesh"
+    """mesh: the surface, as .glb, .ply, .obj or .stl. points: as .ply. cameras: transforms.json and a COLMAP model.
+    maps: depth and normals of views, as PNG files."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """File, whose suffix chooses the format, or folder; by default RUN/exports/<kind>."""
+    resolution: Annotated[int | None, tyro.conf.arg(metavar="CELLS")] = None
+    """Of a mesh: cells along the longest side of the box, by default 256."""
+    level: Annotated[float | None, tyro.conf.arg(metavar="DENSITY")] = None
+    """Of a mesh: the density on which the surface lies; by default found from the training views."""
+    box: Annotated[
+        tuple[float, float, float, float, float, float] | None, tyro.conf.arg(metavar="X0 Y0 Z0 X1 Y1 Z1")
+    ] = None
+    """Of a mesh or points: two corners of what is exported; by default the cube, or the middle, of the scene."""
+    largest: bool = False
+    """Of a mesh: only the largest connected part, instead of all but crumbs."""
+    keep_unseen: bool = False
+    """Of a mesh: also what no training camera sees: the inside, and closed bottoms, as printers want them."""
+    points: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """How many points, by default 1000000."""
+    split: Annotated[str | None, tyro.conf.arg(metavar="SPLIT")] = None
+    """Of maps: train, val or test; by default test where there is one."""
+    scale: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
+    """Of maps: factor on width and height."""
+
+
+@dataclass(frozen=True)
 class SceneArguments:
     """Make a synthetic data set: ray-traced views of an analytic scene.
 

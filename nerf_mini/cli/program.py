@@ -15,6 +15,7 @@ from nerf_mini.cli.arguments import (
     CaptureArguments,
     CheckArguments,
     EvalArguments,
+    ExportArguments,
     RenderArguments,
     ReportArguments,
     SceneArguments,
@@ -46,6 +47,7 @@ VERBS: dict[str, Verb] = {
     "render": Verb("novel views of a run: PNG, GIF, WebP, MP4", partial(parse, RenderArguments, "render"), "render"),
     "view": Verb("fly through a run in the browser", partial(parse, ViewArguments, "view"), "view"),
     "report": Verb("a run as one page, or two side by side", partial(parse, ReportArguments, "report"), "report"),
+    "export": Verb("mesh, points, cameras or maps of a run", partial(parse, ExportArguments, "export"), "export"),
     "scene": Verb("make a synthetic data set", partial(parse, SceneArguments, "scene"), "scene"),
     "benchmark": Verb(
         "how fast this machine trains and renders", partial(parse, BenchmarkArguments, "benchmark"), "benchmark"

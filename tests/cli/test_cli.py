@@ -57,12 +57,22 @@ def test_scene_train_eval_render(tmp_path, tiny_options, capsys):
     ok("train", scene, "--output", run, *tiny_options)
     ok("eval", run)
     ok("render", run, "--views", 3, "--output", film)
+    ok("export", run, "cameras")
     printed = capsys.readouterr()
-    for promised in ("made: ", "run folder: ", "finished at step 20", "test PSNR ", "test: PSNR ", "rendered step 20"):
+    for promised in (
+        "made: ",
+        "run folder: ",
+        "finished at step 20",
+        "test PSNR ",
+        "test: PSNR ",
+        "rendered step 20",
+        "cameras: ",
+    ):
         assert promised in printed.out
     for promised in ("loss ", "PSNR ", " dB", "rays/s"):
         assert promised in printed.err, "the progress line"
     assert json.loads((run / "eval" / "test.json").read_text())["views"]
+    assert json.loads((run / "exports" / "cameras" / "export.json").read_text())["step"] == 20
     assert Image.open(film).n_frames == 3
 
 
@@ -222,6 +232,10 @@ def test_mp4_without_the_extra_names_it_before_any_work(own_run, capsys, monkeyp
         ),
         ("eval", ["--split", "--max-views", "--fit-test", "--data"]),
         ("render", ["--path", "orbit", "spiral", "test", "--views", "--scale", "--output", "--maps"]),
+        (
+            "export",
+            ["mesh", "points", "cameras", "maps", "--output", "--resolution", "--level", "--box", "--keep-unseen"],
+        ),
         ("scene", ["--output", "--size", "--views", "--seed", "--format", "--lens", "--exposure", "--passer-by"]),
     ],
 )

@@ -1,0 +1,131 @@
+"""The surface of a scene as a coloured triangle mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nerf_mini import ops
+from nerf_mini.errors import UserError
+from nerf_mini.outputs.export.base import Exported, Exporter, Job
+from nerf_mini.outputs.export.boxes import chosen_box, surface_level
+from nerf_mini.outputs.export.lattices import Lattice, density_slabs
+from nerf_mini.outputs.export.mesh_files import SUFFIXES, require_trimesh, upright_rotation, write_mesh
+from nerf_mini.outputs.export.sight import closeness, colors_from_outside, looked_at, some_cameras
+from nerf_mini.outputs.export.triangle_meshes import TriangleMesh
+from nerf_mini.scenes.checks import memory_of_machine
+
+RESOLUTION = 256
+LEAST_PART = 0.01  # of the faces of the largest connected part
+# Generous: the process, slabs and pictures; vertices for each cell of the box's six sides; of the machine's memory.
+BYTES, VERTICES_PER_CELL, BYTES_PER_VERTEX, MOST_MEMORY = 600 << 20, 1.0, 450, 0.75
+OUTSIDE = 0.02  # of the box's side: from where vertices are looked at that no camera sees
+
+
+def write(job: Job) -> Exported:
+    """See `Exporter`."""
+    box = chosen_box(job)
+    lattice = Lattice.filling(box, job.request.resolution or RESOLUTION)
+    require_memory(lattice, memory_of_machine())
+    scale = job.world.scale
+    given = job.request.level
+    level = surface_level(job.trainer, box, job.world) if given is None else given * scale
+    mesh = surface(job, lattice, level)
+    least = 1.0 if job.request.largest else LEAST_PART
+    mesh = colored(job, mesh.large_parts(least), lattice, least)
+    placed = TriangleMesh(job.world.points(mesh.vertices), mesh.faces, mesh.colors)
+    write_mesh(job.output, placed, upright_rotation(up_in_capture(job)))
+    record = _record(job, lattice, level, placed)
+    closed = "watertight" if record["watertight"] else "open"
+    summary = f"{len(placed.vertices)} vertices, {len(placed.faces)} faces, {closed}; level {record['level']:.3g}"
+    return Exported((job.output,), summary, record)
+
+
+def up_in_capture(job: Job) -> np.ndarray:
+    """The unit vector (3,) that points up in the capture: scenes have z up, or y where they lie before the cameras."""
+    space = job.trainer.cameras.space
+    up = (0.0, 1.0, 0.0) if space is not None and space.kind == "forward" else (0.0, 0.0, 1.0)
+    return job.world.directions(np.array(up))
+
+
+def require_memory(lattice: Lattice, there: int | None) -> None:
+    """Raise a UserError where the mesh will not fit into `there` bytes, unless they are unknown."""
+    x, y, z = lattice.shape
+    needed = BYTES + VERTICES_PER_CELL * BYTES_PER_VERTEX * 2 * (x * y + y * z + z * x)
+    if there is not None and needed > MOST_MEMORY * there:
+        raise UserError(
+            f"a mesh of {x} x {y} x {z} cells may need {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here:"
+            " choose a lower --resolution or a smaller --box."
+        )
+
+
+def surface(job: Job, lattice: Lattice, level: float) -> TriangleMesh:
+    """All of the surface on which the density has a level, in the scene; open where it reaches the border of the box.
+
+    Raises UserError where there is none.
+    """
+    highest = 0.0
+
+    def slabs() -> Iterator[np.ndarray]:
+        nonlocal highest
+        done = 0
+        for slab in density_slabs(job.trainer, lattice):
+            done += len(slab)
+            highest = max(highest, float(slab.max()))
+            job.report("densities", done, lattice.shape[0])
+            yield slab
+
+    found = ops.surface_nets(slabs(), level)
+    if not len(found.faces):
+        scale = job.world.scale
+        raise UserError(
+            f"the box holds no surface of density {level / scale:.3g}; the highest density in it is"
+            f" {highest / scale:.3g}. Choose another --box, or a lower --level."
+        )
+    return TriangleMesh(lattice.points(found.vertices), found.faces)
+
+
+def colored(job: Job, mesh: TriangleMesh, lattice: Lattice, least_part: float) -> TriangleMesh:
+    """The part of a mesh that training cameras see, unless all is wanted, and colours for it."""
+    normals, side = mesh.normals(), float(np.max(lattice.box.sides))
+    cameras = some_cameras(job.trainer.training_cameras, max(lattice.shape))
+    sight = looked_at(job.trainer, cameras, mesh.vertices, normals, closeness(lattice.spacing, side), job.report)
+    colors, known = sight.colors()
+    colors[~known] = colors_from_outside(job.trainer, mesh.vertices[~known], normals[~known], OUTSIDE * side)
+    mesh = TriangleMesh(mesh.vertices, mesh.faces, colors)
+    if job.request.keep_unseen:
+        return mesh
+    seen = sight.seen[mesh.faces].any(axis=1)
+    if not seen.any():
+        raise UserError("no training camera sees anything of this surface: choose another --box or --level.")
+    return mesh.with_faces(seen).large_parts(least_part)
+
+
+def _record(job: Job, lattice: Lattice, level: float, mesh: TriangleMesh) -> dict[str, Any]:
+    scale, open_edges = job.world.scale, mesh.open_edges()
+    return {
+        "level": level / scale,
+        "box": job.world.box_record(lattice.box),
+        "resolution": max(lattice.shape),
+        "cells": list(lattice.shape),
+        "spacing": lattice.spacing * scale,
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "parts": len(np.unique(mesh.parts())),
+        "watertight": open_edges == 0,
+        "open_edges": open_edges,
+        "axes": "those of the capture",
+        "up": up_in_capture(job).tolist(),
+    }
+
+
+EXPORTER = Exporter(
+    "mesh",
+    "the surface as coloured triangles",
+    SUFFIXES,
+    ("resolution", "level", "box", "largest", "keep_unseen"),
+    write,
+    require_trimesh,
+)
