@@ -87,14 +87,12 @@ def place_front(alive, counts, ends, rays, cube, t, out):
 
 @parallel_kernel
 def weigh_front(
-    alive, counts, ends, t, density, steps, deepest, least, bound, depth, distance, opacity, skipped, candidate,
-    out_weights,
+    alive, counts, ends, t, density, steps, deepest, depth, distance, opacity, candidate, out_weights
 ):  # fmt: skip
     """Weights of a front's samples, by the quadrature of training.
 
-    Weights below `least` count as 0, as long as those of a ray, `skipped` (rays,), do not add up to more than `bound`.
-    depth, distance (the sum of weight times t) and opacity (rays,) are of all samples, and go on from what they were; a
-    ray that reaches the optical depth `deepest` is at its END.
+    depth, distance (the sum of weight times t) and opacity (rays,) go on from what they were; a ray that reaches the
+    optical depth `deepest` is at its END, and what follows weighs nothing.
     """
     for k in prange(alive.size):
         ray, first = alive[k], ends[k] - counts[k]
@@ -104,9 +102,6 @@ def weigh_front(
                 w, depth[ray] = weight_and_depth(depth[ray], density[first + i], step_at(t[k, i], steps))
                 distance[ray] += w * t[k, i]
                 opacity[ray] += w
-                if w < least and skipped[ray] + w <= bound:
-                    skipped[ray] += w
-                    w = 0.0
             out_weights[first + i] = w
         if depth[ray] >= deepest:
             candidate[ray] = END

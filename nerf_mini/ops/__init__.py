@@ -39,7 +39,6 @@ from nerf_mini.ops.registry import OperatorUse
 from nerf_mini.ops.sampling import sample_histogram
 from nerf_mini.ops.surfaces import Surface, surface_nets
 from nerf_mini.ops.tracing import (
-    Cutoffs,
     RayProgress,
     add_colors,
     advance,
@@ -53,7 +52,6 @@ from nerf_mini.ops.tracing import (
 __all__ = [
     "BFLOAT16",
     "UNSEEN",
-    "Cutoffs",
     "DensityActivation",
     "GridMLPShape",
     "GridShape",

@@ -65,35 +65,22 @@ class RayProgress(NamedTuple):
     """How far rays have been followed, all (rays,).
 
     candidate int64: number of the next candidate sample, -1 at the end of the ray; depth: optical depth; distance: sum
-    of weight * t; opacity: sum of weights; skipped: sum of the weights that were set to zero. float64.
+    of weight * t; opacity: sum of weights; float64.
     """
 
     candidate: np.ndarray
     depth: np.ndarray
     distance: np.ndarray
     opacity: np.ndarray
-    skipped: np.ndarray
 
     @classmethod
     def start(cls, rays: int) -> RayProgress:
         """At the beginning of rays."""
-        return cls(np.zeros(rays, np.int64), *(np.zeros(rays) for _ in range(4)))
+        return cls(np.zeros(rays, np.int64), *(np.zeros(rays) for _ in range(3)))
 
     def unfinished(self, alive: np.ndarray) -> np.ndarray:
         """Those of the rays in alive (alive,) that go on."""
         return alive[self.candidate[alive] != kernels.END]
-
-
-class Cutoffs(NamedTuple):
-    """What is too little to be seen.
-
-    depth: the optical depth at which a ray ends. weight: samples of less weight count as zero, while those of a ray add
-    up to `skipped` at most.
-    """
-
-    depth: float
-    weight: float
-    skipped: float
 
 
 def march_front(
@@ -122,17 +109,18 @@ def weigh_front(
     counts: np.ndarray,
     density: np.ndarray,
     steps: Steps,
-    cutoffs: Cutoffs,
+    opaque: float,
     progress: RayProgress,
 ) -> np.ndarray:
     """Weights (points,) float32 of a front's samples, by the quadrature of `composite`; `progress` moves on in place.
 
-    density (points,) is the field's at the points of `place_front`; each sample stands for an interval of its step.
+    density (points,) is the field's at the points of `place_front`; each sample stands for an interval of its step. A
+    ray ends at the optical depth `opaque`.
     """
     weights = np.empty(len(density), np.float32)
     kernels.weigh_front(
-        alive, counts, np.cumsum(counts), t, density, steps, *cutoffs, progress.depth, progress.distance,
-        progress.opacity, progress.skipped, progress.candidate, weights,
+        alive, counts, np.cumsum(counts), t, density, steps, opaque, progress.depth, progress.distance,
+        progress.opacity, progress.candidate, weights,
     )  # fmt: skip
     return weights
 

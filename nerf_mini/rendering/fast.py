@@ -1,7 +1,6 @@
 """Pictures of a field sampled by an occupancy grid, fast: rays are followed front by front, until they are opaque.
 
-The samples and the quadrature are those of training. What differs is that nothing is marched to before it is needed,
-and that samples which hardly matter are given no colour.
+The samples and the quadrature are those of training. What differs is that nothing is marched to before it is needed.
 """
 
 from __future__ import annotations
@@ -14,13 +13,9 @@ import numpy as np
 from nerf_mini import ops
 from nerf_mini.fields import Field
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.ops.tracing import Cutoffs, RayProgress
+from nerf_mini.ops.tracing import RayProgress
 from nerf_mini.rendering.volume import Rendering, scene_distance
 from nerf_mini.samplers.occupancy import OccupancySampler, ray_arrays, scaled
-
-# Samples of less weight than the first are given no colour, as long as those of a ray weigh no more than the second
-# together: half a level of 8 bits.
-LEAST_WEIGHT, LEAST_WEIGHT_OF_RAY = 1e-3, 0.5 / 255
 
 
 def render_fronts(
@@ -29,19 +24,16 @@ def render_fronts(
     """What rays see, without jitter and without derivatives; background (3,) or (rays, 3)."""
     steps, cells, region = sampler.steps_for_pictures(), sampler.grid.cells, sampler.region
     schedule = sampler.schedule
-    density_at, inside = field.density(parameters), ray_arrays(region.enter(rays))
-    cutoffs = Cutoffs(schedule.opaque, LEAST_WEIGHT, LEAST_WEIGHT_OF_RAY)
+    inside = ray_arrays(region.enter(rays))
     progress, color, alive = RayProgress.start(len(rays)), np.zeros((len(rays), 3), np.float32), np.arange(len(rays))
-    at_once = not region.bounded  # most samples are seen then: one evaluation is cheaper than densities, then colours
     while len(alive):
         t, counts = ops.march_front(alive, schedule.front_of(len(alive)), inside, cells, steps, progress)
         points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
         directions, place = rays.directions[alive], np.repeat(np.arange(len(alive)), counts)  # of each one's ray
-        density, emitted = field(parameters, points, directions, place) if at_once else (density_at(points), None)
-        weights = ops.weigh_front(alive, t, counts, scaled(density, region, points), steps, cutoffs, progress)
-        seen = np.flatnonzero(weights)
-        emitted = field(parameters, points[seen], directions, place[seen])[1] if emitted is None else emitted[seen]
-        ops.add_colors(emitted, weights[seen], alive[place[seen]], color)
+        density, emitted = field(parameters, points, directions, place)  # one pass: most samples are seen
+        density = scaled(density, region, points)
+        weights = ops.weigh_front(alive, t, counts, density, steps, schedule.opaque, progress)
+        ops.add_colors(emitted, weights, alive[place], color)
         alive = progress.unfinished(alive)
     color += (1 - progress.opacity)[:, None].astype(np.float32) * background
     depth = region.depth(rays, progress.distance / np.maximum(progress.opacity, 1e-10))
