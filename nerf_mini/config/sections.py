@@ -85,8 +85,9 @@ class HashGridConfig(Section):
     """Grids of growing resolution."""
     features: Literal[2, 4] = 4
     """Features at each vertex of a grid."""
-    log2_entries: Annotated[int, Between(1, 24)] = 17
-    """Finer grids are hashed into 2 to the power of this many entries."""
+    log2_entries: Annotated[int | None, Between(1, 24)] = None
+    """Finer grids are hashed into 2 to the power of this many entries; None: 17 in a box and 19 elsewhere, where the
+    finest cells are many times as many and would share entries with too many others."""
     base_resolution: Annotated[int, Between(1, 2**20, most_open=True)] = 16
     """Cells along the side of the coarsest grid."""
     finest_resolution: Annotated[int | None, Between(1, 2**20, most_open=True)] = None

@@ -21,6 +21,7 @@ from nerf_mini.samplers import Density, OccupancySampler, Samples
 from nerf_mini.scenes import SceneCameras
 
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the region; see docs/tuning.md
+BOX_ENTRIES, CAPTURE_ENTRIES = 17, 19  # log2, of a level of the tables; see docs/tuning.md
 CAPTURE_DISTORTION = 1e-2  # clears the air of scenes without bounds; see docs/tuning.md
 
 
@@ -98,7 +99,7 @@ def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) 
     grid = GridShape(
         levels=chosen.levels,
         features=chosen.features,
-        log2_entries=chosen.log2_entries,
+        log2_entries=chosen.log2_entries or (BOX_ENTRIES if region.bounded else CAPTURE_ENTRIES),
         base=chosen.base_resolution,
         finest=finest if chosen.finest_resolution is None else chosen.finest_resolution,
     )
