@@ -55,7 +55,7 @@ class TrainArguments:
     no_open: bool = False
     """With --view, do not open a browser."""
     report: bool = True
-    """Write RUN/report.html when the run ends: figures, curves and held-out views on one page."""
+    """RUN/report.html when the run ends: figures, curves and held-out views on one page."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
 
     @property
@@ -127,7 +127,7 @@ class ViewArguments:
     port: int = 7007
     """Port to listen on; where it is taken, the next free one."""
     host: str = "127.0.0.1"
-    """Address to listen on. Others than this machine's own let other machines in, with a token in the address."""
+    """Address to listen on. Any other address lets other machines in; the URL then carries a token."""
     no_open: bool = False
     """Do not open a browser."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import zlib
@@ -61,7 +62,8 @@ def save(folder: Path, state: TrainingState) -> Path:
         path, lambda file: np.savez(file, allow_pickle=False, meta=meta, checksum=np.array(checksum(meta)), **arrays)
     )
     for old in checkpoint_files(folder)[:-KEPT]:
-        old.unlink()
+        with contextlib.suppress(OSError):  # Windows keeps what a viewer is reading; the next save tries again
+            old.unlink()
     return path
 
 

@@ -124,6 +124,10 @@ def _described(scene: Scene) -> str:
 def _command_to_continue(arguments: TrainArguments, session: Session, seconds_left: float | None) -> list[str]:
     """The command line that goes on with an interrupted run."""
     command = ["nerf-mini", "train", str(arguments.data), "--output", str(session.run.path), "--resume"]
+    if arguments.view:
+        command += ["--view", "--port", str(arguments.port), *(["--no-open"] if arguments.no_open else [])]
+    if not arguments.report:
+        command.append("--no-report")
     steps = arguments.config.training.max_steps
     if steps is None and seconds_left is not None:
         return [*command, "--max-seconds", f"{max(1, seconds_left):.0f}"]

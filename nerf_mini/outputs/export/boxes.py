@@ -51,7 +51,6 @@ def _seen_box(trainer: Trainer) -> Crop:
     if len(seen) < FEWEST:
         raise UserError("the training cameras see nothing opaque: train longer, or say what to take with --box.")
     low, high = np.quantile(seen, MOST_SEEN, axis=0)
-    low, high = np.minimum(low, np.quantile(seen, 1 - MOST_SEEN[1], axis=0)), high
     margin = MARGIN * (high - low)
     return Crop.between(low - margin, high + margin)
 

@@ -104,7 +104,7 @@ def colored(job: Job, mesh: TriangleMesh, lattice: Lattice, least_part: float) -
 
 
 def _record(job: Job, lattice: Lattice, level: float, mesh: TriangleMesh) -> dict[str, Any]:
-    scale, open_edges = job.world.scale, mesh.open_edges()
+    scale, (open_edges, shared_edges) = job.world.scale, mesh.odd_edges()
     return {
         "level": level / scale,
         "box": job.world.box_record(lattice.box),
@@ -114,8 +114,9 @@ def _record(job: Job, lattice: Lattice, level: float, mesh: TriangleMesh) -> dic
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
         "parts": len(np.unique(mesh.parts())),
-        "watertight": open_edges == 0,
+        "watertight": open_edges == 0 and shared_edges == 0,
         "open_edges": open_edges,
+        "shared_edges": shared_edges,
         "axes": "those of the capture",
         "up": up_in_capture(job).tolist(),
     }

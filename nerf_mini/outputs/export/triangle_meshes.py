@@ -64,9 +64,10 @@ class TriangleMesh:
             kept = np.arange(len(counts)) == np.argmax(counts)
         return self.with_faces(kept[index])
 
-    def open_edges(self) -> int:
-        """How many edges belong to one face only. 0: the mesh is watertight, and has an inside."""
+    def odd_edges(self) -> tuple[int, int]:
+        """How many edges belong to one face only, and how many to more than two. A mesh with neither is watertight:
+        it has an inside."""
         ends = np.sort(np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]]), axis=1)
         edges = ends[:, 0] * len(self.vertices) + ends[:, 1]
         _, faces = np.unique(edges, return_counts=True)
-        return int(np.count_nonzero(faces == 1))
+        return int(np.count_nonzero(faces == 1)), int(np.count_nonzero(faces > 2))

@@ -66,7 +66,8 @@ def _doubts(left: Side, right: Side) -> list[Doubt]:
     if sizes[0] != sizes[1]:
         text = "The pictures of the two runs differ in size, and so their scores are of different pixels."
         found.append(Doubt("warning", text))
-    if left.facts.settings["background"] != right.facts.settings["background"]:
+    behind = left.facts.behind, right.facts.behind
+    if None not in behind and behind[0] != behind[1]:
         found.append(Doubt("warning", "The runs have different backgrounds, and so different truths."))
     if left.facts.fingerprint == right.facts.fingerprint:
         found.append(Doubt("note", "The two runs are the same to the bit."))

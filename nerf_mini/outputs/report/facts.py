@@ -66,6 +66,7 @@ class Facts:
         scores: of test views; None where nothing was scored.
         fitted: scores after a fit, of the same step.
         test_views: how many there are.
+        behind: the colour that test views are composited on; None where they are opaque, or not at hand.
         splits: the views of each split.
         space: what the scene fills.
         parameters: how many values were learnt.
@@ -87,6 +88,7 @@ class Facts:
     scores: Evaluation | None
     fitted: tuple[FittedScore, ...]
     test_views: int
+    behind: tuple[float, ...] | None
     splits: dict[str, SplitFacts]
     space: str
     parameters: int
@@ -127,10 +129,15 @@ def gather(run: Run, trainer: Trainer, scores: Evaluation | None, just_trained: 
         changed=changed_settings(trainer, preset), settings=setting_values(config), step=state.step,
         planned_steps=config.training.max_steps, seconds=state.seconds, scores=scores,
         fitted=fitted_scores(run, state.step), test_views=splits["test"].views if "test" in splits else 0,
-        splits=splits, space="box" if space is None else space.kind, parameters=_count(state.parameters),
-        fingerprint=mark, command=command(run, trainer, preset),
+        behind=_behind(trainer), splits=splits, space="box" if space is None else space.kind,
+        parameters=_count(state.parameters), fingerprint=mark, command=command(run, trainer, preset),
         trained_on=here if just_trained else _machine_of(run.path / "report.json", mark), made_on=here,
     )  # fmt: skip
+
+
+def _behind(trainer: Trainer) -> tuple[float, ...] | None:
+    views = None if trainer.scene is None else trainer.scene.splits.get("test")
+    return trainer.cameras.background if views is not None and views.has_alpha else None
 
 
 def run_name(path: Path) -> str:

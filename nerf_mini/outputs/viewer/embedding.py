@@ -22,6 +22,7 @@ from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.restoring import save_trainer
 from nerf_mini.training import Trainer
 
+_SAYS = "nerf-mini viewer: "  # how the line begins that tells the parent process where it serves
 HEIGHT = 600  # pixels, in a notebook
 
 _PROCESS = """
@@ -42,7 +43,9 @@ class Viewing:
     def __init__(self, folder: Path, options: dict[str, Any], kept: TemporaryDirectory | None = None):
         self._folder, self._kept = folder, kept
         command = [sys.executable, "-P", "-c", _PROCESS, json.dumps(sys.path), json.dumps(options)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **_group_of_its_own()
+        )
         try:
             self.url = _address_from(self._process.stdout)
         except BaseException:
@@ -100,25 +103,32 @@ def serve(shown: Trainer | Path | str, port: int = 0, embed: bool = True) -> Vie
     return Viewing(folder, {"folder": str(folder), "port": port, "embed": embed}, kept)
 
 
+def _group_of_its_own() -> dict[str, Any]:
+    """Options for a process that does not get the Ctrl-C of this one: interrupting a cell leaves the viewer alone."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
 def _address_from(stream: IO[str] | None) -> str:
     """What the process of a viewer says when it is ready. Raises UserError with what went wrong."""
-    line = "" if stream is None else stream.readline()
-    if not line:
-        raise UserError("the viewer's process ended before it could show anything.")
-    told = json.loads(line)
-    if "error" in told:
-        raise UserError(told["error"])
-    return told["url"]
+    for line in stream or ():
+        if not line.startswith(_SAYS):  # something printed when it was imported
+            continue
+        told = json.loads(line.removeprefix(_SAYS))
+        if "error" in told:
+            raise UserError(told["error"])
+        return told["url"]
+    raise UserError("the viewer's process ended before it could show anything.")
 
 
 def serve_for_parent(folder: str, port: int, embed: bool) -> None:
-    """Serve a run until the standard input ends, as it does when the parent process does; says where on the first
-    line."""
+    """Serve a run until the standard input ends, as it does when the parent process does; says where in a line."""
     try:
         show = Show(Path(folder))
         server = listen(show.service, "127.0.0.1", port, embedded=embed)
     except UserError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        print(_SAYS + json.dumps({"error": str(error)}), flush=True)
         return
 
     def end_with_parent() -> None:
@@ -127,7 +137,7 @@ def serve_for_parent(folder: str, port: int, embed: bool) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     server.start()
-    print(json.dumps({"url": address(server)}), flush=True)
+    print(_SAYS + json.dumps({"url": address(server)}), flush=True)
     try:
         show.run()
     finally:

@@ -57,7 +57,7 @@ class Guard:
         if self.token is None:
             return True
         try:
-            cookie = SimpleCookie(headers.get("Cookie", "")).get(COOKIE)
+            cookie = SimpleCookie(headers.get("Cookie", "")).get(self._cookie_name(headers))
         except CookieError:
             return False
         return cookie is not None and self._is_token(cookie.value)
@@ -69,10 +69,13 @@ class Guard:
     def _is_token(self, text: str) -> bool:
         return self.token is not None and hmac.compare_digest(text.encode(), self.token.encode())
 
-    @property
-    def cookie(self) -> str:
+    def cookie(self, headers: Message) -> str:
         """The header that makes a browser remember the token, for requests of our own pages alone."""
-        return f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{self._cookie_name(headers)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+
+    def _cookie_name(self, headers: Message) -> str:
+        """With the port: cookies know none, and another viewer on this machine has a token of its own."""
+        return f"{COOKIE}-{urlsplit('//' + headers.get('Host', '')).port or 80}"
 
 
 def is_loopback(host: str) -> bool:

@@ -181,7 +181,8 @@ class Handler(BaseHTTPRequestHandler):
             raise self._unread(HTTPStatus.FORBIDDEN, objection)
         path, _, query = self.path.partition("?")
         if path == "/" and self.command == "GET" and self.server.guard.brings_token(query):
-            return Answer(HTTPStatus.SEE_OTHER, headers={"Location": "/", "Set-Cookie": self.server.guard.cookie})
+            cookie = self.server.guard.cookie(self.headers)
+            return Answer(HTTPStatus.SEE_OTHER, headers={"Location": "/", "Set-Cookie": cookie})
         if not self.server.guard.knows_token(self.headers):
             text = "open the address that nerf-mini shows on the terminal: its token is missing."
             raise self._unread(HTTPStatus.FORBIDDEN, text)

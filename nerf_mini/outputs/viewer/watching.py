@@ -26,7 +26,9 @@ SHARE = 0.1  # of the time that sharp frames may take while nobody moves
 HELD_UP = 0.5  # seconds for which moving cameras keep a training from its next step
 STILL = 0.1  # seconds without a coarse frame after which a camera counts as at rest
 SETTLING = 2.0  # seconds after a movement in which sharp frames come freely
+MOST_LIMIT = 5.0  # seconds that a sharp frame may take from a training, however long that has been
 LEAST_LIMIT = 1.5  # seconds that a sharp frame may take from a training, however short that has been so far
+DESCRIBE_EVERY = 5.0  # seconds
 LOOK_EVERY = 0.2  # seconds, for the end of a pause
 
 
@@ -44,10 +46,16 @@ class Watching:
         self.jobs, self.stage = Jobs(), Stage(trainer)
         self.photos = Photos(run.cameras.splits, trainer.cameras.background, trainer.scene)
         self.news = News(State(step=trainer.step_count, training=True), metrics_history(run.metrics))
-        self._about = describe(trainer, run.path.resolve().name, str(run.path), self.photos.exist)
+        self._describe()
         self._paths = PathFolder(run)
         self._paused, self._save = threading.Event(), threading.Event()
         self._began, self._next_sharp, self._moved = time.perf_counter(), -math.inf, -math.inf
+
+    def _describe(self) -> None:
+        """Cameras and the background as they are now: they may be learnt."""
+        path = self._session.run.path
+        self._about = describe(self._session.trainer, path.resolve().name, str(path), self.photos.exist)
+        self._described = time.perf_counter()
 
     @property
     def service(self) -> Service:
@@ -73,7 +81,7 @@ class Watching:
         """Tell of a step that is done, and serve whoever waits; to be called by the thread that trains."""
         trainer, loss = self._session.trainer, float(report.loss)
         self.news.update(
-            (report.step, report.psnr, loss), step=report.step, psnr=report.psnr, loss=loss, ready=True,
+            (report.step, report.psnr, loss), step=report.step, psnr=report.psnr, loss=loss,
             seconds=trainer.state.seconds, saved_step=self._session.saved_step,
         )  # fmt: skip
         if len(self.jobs) or self._save.is_set() or self._paused.is_set():
@@ -82,13 +90,15 @@ class Watching:
 
     def _attend(self) -> None:
         self._write()
+        if self._session.trainer.calibration.shapes and time.perf_counter() - self._described > DESCRIBE_EVERY:
+            self._describe()
         self._serve(wait=0.0)
         if not self._paused.is_set():
             return
         self.news.update(paused=True)
         while self._paused.is_set() and not self._session.interrupted():
             self._write()
-            work_off(self.jobs, self.stage, LOOK_EVERY)
+            work_off(self.jobs, self.stage, LOOK_EVERY, stop=self._session.interrupted)
         self._paused.clear()
         self.news.update(paused=False)
 
@@ -112,10 +122,11 @@ class Watching:
         entered = time.perf_counter()
         while not self._session.interrupted() and time.perf_counter() < entered + HELD_UP:
             began = time.perf_counter()
-            limit = max(LEAST_LIMIT, SHARE * (began - self._began))
-            job = work_off(self.jobs, self.stage, wait, self._is_due, limit)
+            limit = min(max(LEAST_LIMIT, SHARE * (began - self._began)), MOST_LIMIT)
+            job = work_off(self.jobs, self.stage, wait, self._is_due, limit, self._session.interrupted)
             if job is None:
                 return
+            self.news.update(ready=True)  # the kernels of pictures are there, which are not those of steps
             now = time.perf_counter()
             if job.request.final:
                 self._next_sharp = now + (now - began) * (1.0 - SHARE) / SHARE
@@ -130,7 +141,7 @@ class Watching:
     def finish(self) -> None:
         """Tell that the training is over."""
         trainer = self._session.trainer
-        self._about = describe(trainer, self._about["name"], self._about["run"], self.photos.exist)
+        self._describe()
         self.news.update(
             step=trainer.step_count, seconds=trainer.state.seconds, saved_step=self._session.saved_step, finished=True
         )
@@ -138,4 +149,5 @@ class Watching:
     def linger(self, until: Callable[[], bool] = lambda: False) -> None:
         """Go on serving frames of what was trained, until the jobs are closed."""
         while not self.jobs.closed and not until():
-            work_off(self.jobs, self.stage, LOOK_EVERY)
+            if work_off(self.jobs, self.stage, LOOK_EVERY) is not None:
+                self.news.update(ready=True)

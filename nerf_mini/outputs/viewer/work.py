@@ -19,25 +19,26 @@ def work_off(
     seconds: float,
     accept: Callable[[FrameRequest], bool] = lambda request: True,
     limit: float = math.inf,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Job | None:
     """Render the next frame that is asked for and accepted, waiting for it for some seconds; returns its job.
 
-    limit: seconds after which a sharp frame is given up.
+    limit: seconds after which a sharp frame is given up. stop: whether any frame is to be given up.
     """
     job = jobs.take(seconds, accept)
     if job is not None:
         outcome: Outcome = "superseded"
         try:
-            outcome = _outcome(job, stage, limit if job.request.final else math.inf)
+            outcome = _outcome(job, stage, limit if job.request.final else math.inf, stop)
         finally:  # also where Ctrl-C ends the process: nobody waits for a frame that never comes
             jobs.done(job, outcome)
     return job
 
 
-def _outcome(job: Job, stage: Stage, limit: float) -> Outcome:
+def _outcome(job: Job, stage: Stage, limit: float, stop: Callable[[], bool]) -> Outcome:
     end = time.perf_counter() + limit
     try:
-        frame = stage.frame(job.request, lambda: job.cancelled or time.perf_counter() > end)
+        frame = stage.frame(job.request, lambda: job.cancelled or time.perf_counter() > end or stop())
     except UserError as error:
         return error
     except Exception as error:  # a frame that fails ends neither the server nor the training that serves it

@@ -1,6 +1,7 @@
 """Parts, border and normals of triangle meshes."""
 
 import numpy as np
+import pytest
 
 from nerf_mini import ops
 from nerf_mini.outputs.export.triangle_meshes import TriangleMesh
@@ -43,8 +44,19 @@ def test_of_parts_of_the_same_size_one_is_the_largest():
 
 def test_a_closed_mesh_has_no_open_edge_and_one_with_a_hole_has_three():
     mesh = two_balls()
-    assert mesh.open_edges() == 0
-    assert mesh.with_faces(np.arange(1, len(mesh.faces))).open_edges() == 3
+    assert mesh.odd_edges() == (0, 0)
+    assert mesh.with_faces(np.arange(1, len(mesh.faces))).odd_edges() == (3, 0)
+
+
+def test_edges_where_surfaces_touch_are_told_as_another_library_tells_them():
+    """Surface nets of noise: closed, but with edges that four faces share."""
+    trimesh = pytest.importorskip("trimesh")
+    values = np.random.default_rng(4).normal(size=(14, 14, 14)).astype(np.float32)
+    values[[0, -1]] = values[:, [0, -1]] = values[:, :, [0, -1]] = -1.0
+    mesh = TriangleMesh(*ops.surface_nets([values], 0.0))
+    open_edges, shared_edges = mesh.odd_edges()
+    assert open_edges == 0 and shared_edges > 0
+    assert not trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight
 
 
 def test_normals_of_a_ball_point_outward():
@@ -55,5 +67,5 @@ def test_normals_of_a_ball_point_outward():
 
 def test_no_face_is_no_trouble():
     mesh = TriangleMesh(np.zeros((3, 3)), np.zeros((0, 3), np.int64))
-    assert mesh.open_edges() == 0 and len(mesh.large_parts(0.01).faces) == 0
+    assert mesh.odd_edges() == (0, 0) and len(mesh.large_parts(0.01).faces) == 0
     assert (mesh.normals() == 0).all() and len(mesh.with_faces(np.zeros(0, bool)).vertices) == 0

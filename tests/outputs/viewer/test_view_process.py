@@ -257,6 +257,8 @@ def test_a_trainer_is_served_beside_whatever_python_does(instant_run):
         while page.info()["revision"] == 0 and time.monotonic() < end:
             time.sleep(0.1)
         assert page.frame(camera=0)[0]["X-Step"] == "62", "as it is by now"
+        if sys.platform != "win32":
+            assert os.getpgid(viewing._process.pid) != os.getpgid(0), "Ctrl-C here is none there"
         folder = viewing._folder
         assert threading.active_count() == before and folder.exists()
     assert not folder.exists() and viewing._process.returncode is not None

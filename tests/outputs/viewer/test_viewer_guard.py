@@ -55,11 +55,13 @@ def test_the_token_is_hard_to_guess_and_known_by_its_cookie():
     guard = Guard.of("0.0.0.0")
     assert len(guard.token) >= 22 and guard.token != Guard.of("0.0.0.0").token
     assert not guard.knows_token(headers())
-    assert not guard.knows_token(headers(Cookie="nerf-mini=wrong"))
-    assert not guard.knows_token(headers(Cookie="nerf-mini=é\x00"))
-    assert guard.knows_token(headers(Cookie=f"other=1; nerf-mini={guard.token}"))
+    assert not guard.knows_token(headers(Host="localhost:7007", Cookie="nerf-mini-7007=wrong"))
+    assert not guard.knows_token(headers(Host="localhost:7007", Cookie="nerf-mini-7007=é\x00"))
+    assert guard.knows_token(headers(Host="localhost:7007", Cookie=f"other=1; nerf-mini-7007={guard.token}"))
+    assert not guard.knows_token(headers(Host="localhost:7008", Cookie=f"nerf-mini-7007={guard.token}"))
     assert (
         guard.brings_token(f"token={guard.token}") and not guard.brings_token("token=") and not guard.brings_token("")
     )
-    assert "SameSite=Strict" in guard.cookie and "HttpOnly" in guard.cookie
+    cookie = guard.cookie(headers(Host="localhost:7007"))
+    assert cookie.startswith("nerf-mini-7007=") and "SameSite=Strict" in cookie and "HttpOnly" in cookie
     assert not Guard("127.0.0.1").brings_token("token=None") and Guard("127.0.0.1").knows_token(headers())

@@ -186,7 +186,8 @@ def test_the_end_is_told_and_the_picture_stays(blobs, tmp_path, tiny_config):
     watching.finish()
     told = watching.news.since(-1)
     assert told["finished"] and told["step"] == told["saved_step"] == 4
-    assert [point[0] for point in told["history"]] == [1, 2, 3, 4] and watching.info()["ready"]
+    assert [point[0] for point in told["history"]] == [1, 2, 3, 4]
+    assert not watching.info()["ready"], "nobody has asked for a picture, and nothing of those is compiled"
     with pytest.raises(UserError, match="finished"):
         watching.control("pause")
     thread = threading.Thread(target=watching.linger)
@@ -195,6 +196,7 @@ def test_the_end_is_told_and_the_picture_stays(blobs, tmp_path, tiny_config):
     assert job.wait(20) and job.outcome.step == 4
     watching.jobs.close()
     thread.join(10)
+    assert watching.info()["ready"]
     assert not thread.is_alive() and len(checkpoint_files(tmp_path / "run" / "checkpoints")) == 2
 
 

@@ -44,6 +44,21 @@ function nameTag(overlay) {
   });
 }
 
+/** Cameras may be refined and a background learnt: ask for both again when another field is shown. */
+function keepUp(viewer, overlay, connection) {
+  let shown = null;
+  connection.addEventListener("news", ({ detail: { revision, finished } }) => {
+    const field = `${revision} ${finished}`;
+    if (shown !== null && shown !== field) {
+      loadInfo().then(({ cameras, background }) => {
+        Object.assign(viewer.info, { cameras, background });
+        overlay.renew();
+      }, () => {}); // a server that is away is asked again by the connection
+    }
+    shown = field;
+  });
+}
+
 async function start() {
   const info = await loadInfo();
   const viewer = new Viewer(info, byId("stage"));
@@ -60,6 +75,7 @@ async function start() {
   const compare = new Compare(viewer, picture, overlay);
   new Input(overlay.canvas, viewer, overlay, (index) => compare.visit(index), actions(panel, compare, paths));
   nameTag(overlay);
+  keepUp(viewer, overlay, connection);
   viewer.on("settings", () => picture.paint()); // the theme's colours
   viewer.on("frame", ({ final }) => final && viewer.rememberPlace());
   Object.assign(viewer, { frames, picture, overlay, paths, compare, connection });

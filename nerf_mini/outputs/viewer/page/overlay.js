@@ -21,6 +21,12 @@ export class Overlay {
     new ResizeObserver(() => this.redraw()).observe(canvas);
   }
 
+  /** After the cameras have changed. */
+  renew() {
+    this.frusta = frusta(this.viewer.info);
+    this.redraw();
+  }
+
   /** Draw before the next refresh of the screen, however often this is asked for. */
   redraw() {
     if (this.waiting) return;

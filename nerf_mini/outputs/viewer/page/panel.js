@@ -57,15 +57,15 @@ export class Panel {
     bindRange(byId("fps"), viewer.fps, (x) => `${x} / s`, (x) => remember("fps", (viewer.fps = x)));
     byId("home").addEventListener("click", () => this.reset());
     const color = byId("background");
-    const own = hex(viewer.info.background);
+    const own = () => hex(viewer.info.background); // which may be learnt
     const change = (value, background) => {
       [color.value, viewer.background] = [value, background];
       byId("background-reset").hidden = background === null;
       viewer.emit("moved");
     };
-    color.value = own;
+    color.value = own();
     color.addEventListener("input", () => change(color.value, fromHex(color.value)));
-    byId("background-reset").addEventListener("click", () => change(own, null));
+    byId("background-reset").addEventListener("click", () => change(own(), null));
   }
 
   reset() {
