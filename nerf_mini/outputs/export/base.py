@@ -15,6 +15,7 @@ from nerf_mini.training import Trainer
 
 FINEST, COARSEST = 2048, 8  # cells along the longest side of a box
 MOST_POINTS = 100_000_000
+FARTHEST, THINNEST = 1e9, 1e-9  # of a box: corners from the origin, and sides, in the unit of the capture
 
 Report = Callable[[str, int, int], None]
 """Told the stage of the work, how much of it is done, and how much there is."""
@@ -63,9 +64,11 @@ class ExportRequest:
             raise UserError(f"--scale {self.scale:g}: must be positive and at most 16.")
         if self.box is not None:
             corners = np.array(self.box, np.float64)
-            if corners.shape != (6,) or not np.isfinite(corners).all() or (corners[:3] >= corners[3:]).any():
+            within = corners.shape == (6,) and (np.abs(corners) <= FARTHEST).all()
+            if not within or not (corners[3:] - corners[:3] >= THINNEST).all():
                 raise UserError(
-                    f"--box {quoted(self.box)}: must be x0 y0 z0 x1 y1 z1 with x0 < x1, y0 < y1 and z0 < z1."
+                    f"--box {quoted(self.box)}: must be x0 y0 z0 x1 y1 z1 with x0 < x1, y0 < y1 and z0 < z1, from"
+                    f" {-FARTHEST:g} to {FARTHEST:g} and at least {THINNEST:g} wide."
                 )
 
     @property

@@ -162,6 +162,8 @@ def test_what_makes_no_sense_is_refused(kind, options, message, foggy, tmp_path,
         ({"scale": float("inf")}, "--scale inf"),
         ({"box": (0, 0, 0, 1, 0, 1)}, "x0 < x1"),
         ({"box": (0, 0, 0, 1, float("inf"), 1)}, "must be x0 y0 z0 x1 y1 z1"),
+        ({"box": (-1e308, 0, 0, 1e308, 1, 1)}, "from -1e+09 to 1e+09"),
+        ({"box": (0, 0, 0, 1, 1, 1e-320)}, "at least 1e-09 wide"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
