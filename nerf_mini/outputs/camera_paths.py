@@ -25,6 +25,7 @@ from nerf_mini.io.files import read_json, write_json
 from nerf_mini.scenes.readers.base import checked_pose
 
 MOST_FRAMES, MOST_PIXELS, MOST_SECONDS = 100_000, 8192, 86_400.0
+FARTHEST = 1e9  # from the origin of a file, on any axis
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,10 @@ class _At:
             raise self.fail(f"{key!r} is {value:g}; it must be a whole number of pixels.")
         return int(value)
 
-    def vector(self, content: Any, key: str, least: float = -1e9) -> np.ndarray:
+    def vector(self, content: Any, key: str, least: float = -FARTHEST) -> np.ndarray:
         value = content.get(key) if isinstance(content, dict) else None
         numbers = isinstance(value, list) and len(value) == 3 and all(type(v) in (int, float) for v in value)
-        if not numbers or not all(least <= v <= 1e9 for v in value):  # type: ignore[union-attr]
+        if not numbers or not all(least <= v <= FARTHEST for v in value):  # type: ignore[union-attr]
             raise self.fail(f"{key!r} is {quoted(value)}; it must be three numbers{' above 0' if least > 0 else ''}.")
         return np.array(value, np.float64)
 
@@ -169,9 +170,17 @@ def _cameras(frames: list[Any], key: str, at: Callable[[int], _At]) -> tuple[np.
         matrix = frame.get(key) if isinstance(frame, dict) else None
         if not isinstance(matrix, list) or len(matrix) != 16:
             raise at(i).fail(f"{key!r} is {quoted(matrix)}; it must be a list of 16 numbers.")
-        poses.append(checked_pose([matrix[row : row + 4] for row in range(0, 16, 4)], at(i).where))
+        poses.append(_pose([matrix[row : row + 4] for row in range(0, 16, 4)], at(i)))
         fields.append(np.radians(at(i).number(frame, "fov", 0.1, 179.0)))
     return np.stack(poses), np.array(fields)
+
+
+def _pose(rows: list[Any], at: _At) -> np.ndarray:
+    """A camera-to-world matrix (4, 4) whose place is within reach."""
+    matrix = checked_pose(rows, at.where)
+    if np.abs(matrix[:3, 3]).max() > FARTHEST:
+        raise at.fail(f"is further than {FARTHEST:g} from the origin.")
+    return matrix
 
 
 def _keyframes(content: dict[str, Any], at: _At) -> Keyframes | None:
@@ -223,6 +232,6 @@ def read_transform(file: Path) -> np.ndarray:
     scale, rows = at.number(content, "scale", 1e-9, 1e9), content.get("transform")
     if not isinstance(rows, list) or len(rows) not in (3, 4):
         raise at.fail(f"'transform' is {quoted(rows)}; it must be three rows of four numbers.")
-    similarity = checked_pose([*rows[:3], [0.0, 0.0, 0.0, 1.0]], at.key("transform").where)
+    similarity = _pose([*rows[:3], [0.0, 0.0, 0.0, 1.0]], at.key("transform"))
     similarity[:3] *= scale
     return similarity

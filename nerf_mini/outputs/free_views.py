@@ -10,6 +10,8 @@ from nerf_mini.geometry.poses import looked_at
 from nerf_mini.samplers import OccupancySampler
 from nerf_mini.training import Trainer
 
+LEAST_RATIO = 1 + 1e-5  # of far to near, which float32 still tells apart with samples between
+
 
 def free_cameras(trainer: Trainer, poses: ArrayLike, fields_of_view: ArrayLike, size: tuple[int, int]) -> Cameras:
     """Pinhole cameras with square pixels at poses (n, 4, 4), with vertical fields of view (n,) in radians.
@@ -42,4 +44,6 @@ def _seen_by(trainer: Trainer, places: np.ndarray) -> tuple[np.ndarray, np.ndarr
     target = looked_at(train.poses)
     usual = float(np.median(np.linalg.norm(train.poses[:, :3, 3] - target, axis=1)))
     moved = np.linalg.norm(places - target, axis=1) - usual
-    return np.maximum(near + moved, 1e-3 * usual), np.maximum(far + moved, near + 1e-2 * usual)
+    nearest = np.maximum(near + moved, 1e-3 * usual)
+    farthest = np.maximum(far + moved, near + 1e-2 * usual)
+    return nearest, np.maximum(farthest, LEAST_RATIO * nearest)

@@ -67,7 +67,9 @@ def test_the_transform_of_nerfstudio_is_a_similarity(tmp_path):
     file, motion = tmp_path / "dataparser_transforms.json", rigid_motion(np.array([0.1, 0.2, 0.3, 1.0, 2.0, 3.0]))
     file.write_text(json.dumps({"transform": motion[:3].tolist(), "scale": 0.25}))
     np.testing.assert_allclose(read_transform(file)[:3], 0.25 * motion[:3])
-    for content in ({"scale": 1}, {"transform": [[1, 2], 3, 4], "scale": 1}, {"transform": [1, 2, 3], "scale": 1}):
+    far = [[1, 0, 0, 1e300], [0, 1, 0, 0], [0, 0, 1, 0]]
+    for transform in ([[1, 2], 3, 4], [1, 2, 3], far, None):
+        content = {"transform": transform, "scale": 1}
         file.write_text(json.dumps(content))
         with pytest.raises(UserError, match="transform"):
             read_transform(file)
@@ -92,7 +94,10 @@ def test_a_damaged_path_is_a_sentence(tmp_path, key, value):
     assert len(str(error.value)) < 300 + len(str(tmp_path))
 
 
-@pytest.mark.parametrize("matrix", [None, [1.0] * 15, [0.0] * 16, ["a"] * 16, [1e300] * 16, "text", [None] * 16])
+FAR = [1, 0, 0, 1e10, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("matrix", [None, [1.0] * 15, [0.0] * 16, ["a"] * 16, [1e300] * 16, "text", [None] * 16, FAR])
 def test_a_frame_that_is_no_camera_is_named(tmp_path, matrix):
     content = _path().to_json()
     content["camera_path"][7]["camera_to_world"] = matrix
