@@ -17,13 +17,15 @@ from nerf_mini.geometry.paths import orbit_like, spiral_like
 from nerf_mini.io.images import to_uint8, write_image
 from nerf_mini.outputs.camera_paths import CameraPath, read_camera_path, read_transform
 from nerf_mini.outputs.free_views import free_cameras
-from nerf_mini.outputs.video import FRAMES_PER_SECOND, VIDEOS, video_file
+from nerf_mini.outputs.memory import require_memory_for_pictures
+from nerf_mini.outputs.video import FRAMES_PER_SECOND, VIDEOS, check_rate, video_file
 from nerf_mini.rendering.images import RenderedImage, depth_picture, disparity_picture, render_progressively
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.training import Trainer
 
 PATHS = ("orbit", "spiral", "test", "train")
+FARTHEST = 1e6  # scene units from the origin that a camera may be
 DEPTH_VIEWS, DEPTH_WIDTH = 8, 64  # to find which depths a film without bounds has
 
 
@@ -119,6 +121,11 @@ def render_views(
         film = replace(film, frames_per_second=request.frames_per_second)
     kinds = ("color", "depth", "opacity") if request.maps else ("color",)
     cameras = film.cameras
+    kept = VIDEOS[output.suffix.lower()].kept_bytes * len(kinds) if video else 0
+    require_memory_for_pictures(cameras, kept)
+    if video and path is not None:
+        text = f"{quoted(request.path)}: {len(cameras)} frames in {path.seconds:g} s are {film.frames_per_second:.3g}"
+        check_rate(film.frames_per_second, f"{text}; give --frames-per-second, which")
     nearest = _nearest(trainer, cameras) if request.maps and not trainer.model.region.bounded else None
     with _films(output, kinds, film.frames_per_second) if video else _pictures(output, kinds) as (write, files):
         for view in range(len(cameras)):
@@ -137,8 +144,8 @@ def _read_path(run: Run, request: RenderRequest) -> CameraPath | None:
         raise UserError(f"--views {request.views}: must be at least 1.")
     if not 0 < request.scale <= 16:
         raise UserError(f"--scale {request.scale}: must be positive and at most 16.")
-    if request.frames_per_second is not None and not 0.1 <= request.frames_per_second <= 240:
-        raise UserError(f"--frames-per-second {request.frames_per_second}: must be from 0.1 to 240.")
+    if request.frames_per_second is not None:
+        check_rate(request.frames_per_second, f"--frames-per-second {request.frames_per_second:g}")
     if request.path in PATHS:
         if request.transform is not None:
             raise UserError("--transform belongs to a path from a file: give one with --path FILE.json.")
@@ -149,7 +156,13 @@ def _read_path(run: Run, request: RenderRequest) -> CameraPath | None:
     path = read_camera_path(file)
     if request.transform is not None:
         path = path.in_world(np.linalg.inv(read_transform(request.transform)))
-    return path.in_world(np.linalg.inv(run.cameras.to_capture))
+    path = path.in_world(np.linalg.inv(run.cameras.to_capture))
+    if not np.abs(path.poses[:, :3, 3]).max() <= FARTHEST:
+        raise UserError(
+            f"--path {quoted(request.path)}: has cameras further than {FARTHEST:g} from the middle of the scene. If it"
+            " is of another world than the data set's, name its --transform."
+        )
+    return path
 
 
 def _filmed(trainer: Trainer, path: CameraPath | None, request: RenderRequest) -> _Film:

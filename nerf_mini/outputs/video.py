@@ -14,10 +14,16 @@ from nerf_mini.errors import UserError
 from nerf_mini.io.files import file_made_atomically
 
 FRAMES_PER_SECOND = 15.0
+SLOWEST, FASTEST = 0.1, 240.0  # frames per second; GIF counts in hundredths of a second, in 16 bits
 
 
 class Encoder:
-    """Takes frames (height, width, 3) uint8 of one size, and writes them into a file that is open."""
+    """Takes frames (height, width, 3) uint8 of one size, and writes them into a file that is open.
+
+    kept_bytes: how many of each pixel stay in memory until the file is finished.
+    """
+
+    kept_bytes = 0
 
     def __init__(self, file: BinaryIO, frames_per_second: float):
         self.file, self.frames_per_second = file, frames_per_second
@@ -42,6 +48,7 @@ class _Animation(Encoder):
     """Pictures that Pillow puts into one file, which keeps them all in memory until then."""
 
     options: dict[str, Any]
+    kept_bytes = 3
 
     def __init__(self, file: BinaryIO, frames_per_second: float):
         super().__init__(file, frames_per_second)
@@ -66,6 +73,7 @@ class Gif(_Animation):
     """256 colours a frame."""
 
     options = {"format": "GIF"}  # noqa: RUF012
+    kept_bytes = 1
 
     def kept(self, frame: Image.Image) -> Image.Image:
         """See `_Animation`: a third of the memory."""
@@ -120,6 +128,12 @@ class Mp4(Encoder):
             self.process.close()
 
 
+def check_rate(frames_per_second: float, where: str) -> None:
+    """Raise a UserError, which begins with `where`, for a rate that files cannot hold."""
+    if not SLOWEST <= frames_per_second <= FASTEST:
+        raise UserError(f"{where}: must be from {SLOWEST:g} to {FASTEST:g} frames per second.")
+
+
 VIDEOS: dict[str, type[Encoder]] = {".gif": Gif, ".webp": WebP, ".mp4": Mp4}
 """Encoders by the ending of the file. A new one is a class, and an entry here."""
 
@@ -128,8 +142,10 @@ VIDEOS: dict[str, type[Encoder]] = {".gif": Gif, ".webp": WebP, ".mp4": Mp4}
 def video_file(path: Path, frames_per_second: float = FRAMES_PER_SECOND) -> Iterator[Encoder]:
     """An encoder of the format that the name of the file says; the file appears whole or not at all.
 
-    Raises UserError where the format needs an extra that is not installed, or the place cannot be written to.
+    Raises UserError where the format needs an extra that is not installed, the place cannot be written to, or the rate
+    is not one that files can hold.
     """
+    check_rate(frames_per_second, f"{path}: {frames_per_second:g}")
     kind = VIDEOS[path.suffix.lower()]
     kind.require()
     with file_made_atomically(path) as file:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.files import write_atomically
 from nerf_mini.io.images import write_image
 from nerf_mini.outputs.export.base import Exported, Exporter, Job
 from nerf_mini.outputs.export.training_rays import reached
+from nerf_mini.outputs.memory import require_memory_for_pictures
 from nerf_mini.rendering.shading import OPAQUE, surface_normals
 
 SURFACE = 0.9  # transmittance where a surface is taken to be
@@ -54,12 +55,14 @@ def chosen_cameras(job: Job) -> tuple[str, Cameras]:
     splits = {**trainer.cameras.splits, "train": trainer.training_cameras}
     split = request.split or ("test" if "test" in splits else "train")
     if split not in splits:
-        raise UserError(f"--split {split}: this run has only {', '.join(splits)}.")
+        raise UserError(f"--split {quoted(split)}: this run has only {', '.join(splits)}.")
     scale = request.scale or 1.0
     try:
-        return split, splits[split].scaled(scale)
+        cameras = splits[split].scaled(scale)
     except ValueError as error:
         raise UserError(f"--scale {scale:g}: {error}.") from error
+    require_memory_for_pictures(cameras)
+    return split, cameras
 
 
 def looks_ahead(cameras: Cameras) -> bool:

@@ -1,0 +1,36 @@
+"""Whether pictures fit into memory: said before the work, instead of dying on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nerf_mini.errors import UserError
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.scenes.checks import memory_of_machine
+
+BASE, BYTES_PER_PIXEL = (
+    400 << 20,
+    300,
+)  # of the process with its kernels, and of a picture on its way from rays to a file
+MOST = 0.75  # of the machine's memory
+
+
+def require_memory_for_pictures(cameras: Cameras, kept: int = 0, there: int | None = None) -> None:
+    """Raise a UserError where pictures of these cameras, one after the other, do not fit into memory.
+
+    Args:
+        kept: bytes for each pixel that stay until the last picture is done.
+        there: bytes of memory; None: those of this machine, and no limit where they are unknown.
+    """
+    there = memory_of_machine() if there is None else there
+    pixels = [width * height for width, height in cameras.size.tolist()]  # of Python, which do not overflow
+    needed = BASE + BYTES_PER_PIXEL * max(pixels, default=0) + kept * sum(pixels)
+    if there is None or needed <= MOST * there:
+        return
+    width, height = cameras.size[int(np.argmax(pixels))].tolist()
+    many = f"{len(pixels)} pictures" if kept and len(pixels) > 1 else "a picture"
+    remedy = "choose a lower --scale" + (", fewer --views, or a folder of PNG files" if kept else "")
+    raise UserError(
+        f"{many} of {width} x {height} pixels may need {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here:"
+        f" {remedy}."
+    )

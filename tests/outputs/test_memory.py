@@ -1,0 +1,25 @@
+"""Pictures that do not fit into memory are refused before the work."""
+
+import numpy as np
+import pytest
+
+from nerf_mini.errors import UserError
+from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.outputs.memory import require_memory_for_pictures
+
+
+def cameras(width: int, height: int, count: int = 3) -> Cameras:
+    return Cameras.make(np.tile(np.eye(4), (count, 1, 1)), (width, height), 100.0, near=0.1, far=1.0)
+
+
+def test_the_largest_picture_counts_and_what_is_kept_of_all():
+    require_memory_for_pictures(cameras(4096, 4096, 1000), there=8 << 30)
+    with pytest.raises(UserError, match=r"a picture of 131072 x 131072 pixels may need .* GB .*lower --scale"):
+        require_memory_for_pictures(cameras(131072, 131072), there=1 << 40)
+    with pytest.raises(UserError, match=r"1000 pictures of 4096 x 4096 pixels .* a folder of PNG files"):
+        require_memory_for_pictures(cameras(4096, 4096, 1000), kept=1, there=8 << 30)
+
+
+def test_sizes_beyond_all_measure_do_not_overflow():
+    with pytest.raises(UserError, match="may need"):
+        require_memory_for_pictures(cameras(2**40, 2**40))
