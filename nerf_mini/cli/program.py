@@ -23,7 +23,7 @@ from nerf_mini.cli.arguments import (
     parse,
     parse_train,
 )
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, plain
 
 FAILURE = 2  # exit code of a clear error
 
@@ -94,7 +94,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nerf-mini: interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError) as error:  # names too long, disks that break: of the machine, not of the program
+        print(f"nerf-mini: {_of_the_machine(error)}", file=sys.stderr)
+        return FAILURE
     return code or 0
+
+
+def _of_the_machine(error: OSError | MemoryError) -> str:
+    """What the machine did not allow, in a sentence."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this. Ask for less: smaller pictures, fewer of them."
+    where = "" if error.filename is None else f"{plain(os.fsdecode(error.filename))}: "
+    return f"{where}the system refuses ({error.strerror or error})."
 
 
 def entry_point() -> int:

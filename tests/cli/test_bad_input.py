@@ -392,6 +392,55 @@ def test_a_rendering_that_cannot_be_made_is_refused(own_run, refused, monkeypatc
     assert_names(refused("render", own_run, *options), *named)
 
 
+POSE = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 4, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "named"),
+    [
+        ({"render_width": 8192, "render_height": 8192}, ["--scale", "16"], ["131072 x 131072", "--scale"]),
+        ({"seconds": 86400}, ["--output", "film.gif"], ["2 frames in 86400 s", "--frames-per-second"]),
+        ({"seconds": 0.001}, ["--output", "film.webp"], ["2 frames in 0.001 s", "--frames-per-second"]),
+        ({}, ["--output", "film.gif", "--frames-per-second", "1e9"], ["--frames-per-second", "0.1 to 240"]),
+        ({"camera_path": [{"camera_to_world": [*POSE[:3], 1e8, *POSE[4:]], "fov": 50}]}, [], ["further than 1e+06"]),
+    ],
+)
+def test_a_film_that_cannot_be_made_is_refused(own_run, tmp_path, refused, monkeypatch, changes, options, named):
+    monkeypatch.chdir(own_run)
+    frames = [{"camera_to_world": POSE, "fov": 50}] * 2
+    film = {"render_width": 8, "render_height": 6, "seconds": 1, "camera_path": frames, **changes}
+    (tmp_path / "film.json").write_text(json.dumps(film))
+    assert_names(refused("render", own_run, "--path", tmp_path / "film.json", *options), *named)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["eval", LONG], ["view", LONG], ["report", LONG], ["export", LONG], ["train", LONG], ["check", LONG],
+        ["render", "RUN", "--path", LONG], ["render", "RUN", "--views", "1", "--output", LONG],
+        ["report", "RUN", "--output", f"{LONG}.html"], ["report", "RUN", "--gallery", f"{LONG}.html"],
+        ["export", "RUN", "points", "--points", "9", "--output", f"{LONG}.ply"],
+        ["export", "RUN", "cameras", "--output", LONG], ["scene", "blobs", "--output", LONG],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(LONG, "LONG"),
+)  # fmt: skip
+def test_a_name_that_no_file_can_have_gets_a_sentence(own_run, refused, monkeypatch, arguments):
+    monkeypatch.chdir(own_run)
+    message = refused(*(str(own_run) if argument == "RUN" else argument for argument in arguments))
+    assert message.startswith("nerf-mini: ") and len(message) < 900, message
+
+
+def test_memory_that_runs_out_gets_a_sentence(own_run, refused, monkeypatch):
+    def greedy(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("nerf_mini.cli.verbs.evaluate.open_run", greedy)
+    assert_names(refused("eval", own_run), "not enough memory")
+
+
 def test_rendering_onto_a_file_is_refused(own_run, tmp_path, refused):
     (tmp_path / "note").write_text("a file")
     for place in (tmp_path / "note", tmp_path / "note" / "pictures", tmp_path / "note" / "film.gif"):
