@@ -9,7 +9,7 @@ import sys
 import webbrowser
 from collections.abc import Callable
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, plain
 from nerf_mini.outputs.viewer.guard import Guard
 from nerf_mini.outputs.viewer.server import Service, ViewerServer
 
@@ -28,11 +28,12 @@ def listen(
     for candidate in range(port, min(port + MOST_PORTS, 65536)):
         try:
             server = ViewerServer((host, candidate), service, Guard.of(host), embedded)
-        except socket.gaierror as error:
-            raise UserError(f"--host {host}: is no address of this machine ({error.strerror}).") from error
+        except (socket.gaierror, UnicodeError) as error:  # the latter: no name may have such parts
+            why = error.strerror if isinstance(error, OSError) else "no host can be called so"
+            raise UserError(f"--host {plain(host)}: is no address of this machine ({why}).") from error
         except OSError as error:
             if error.errno not in _TAKEN:
-                raise UserError(f"--host {host}: cannot be listened on ({error.strerror}).") from error
+                raise UserError(f"--host {plain(host)}: cannot be listened on ({error.strerror}).") from error
             continue
         if port not in (0, server.port):
             say(f"port {port} is taken; using {server.port}")

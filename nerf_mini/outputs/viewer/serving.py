@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from nerf_mini.outputs.viewer.server import Service
 from nerf_mini.outputs.viewer.stage import Stage
 from nerf_mini.outputs.viewer.work import work_off
 from nerf_mini.runs.folder import open_run
+from nerf_mini.runs.history import read_history
 from nerf_mini.runs.restoring import restored_trainer
 
 LOOK_EVERY = 1.0  # seconds, for a newer checkpoint
@@ -81,7 +81,7 @@ class Show:
         self._stamp = stamp
         try:
             trainer = restored_trainer(self._opened, warn=self._warn)
-        except UserError:  # the folder is being changed, or is gone: what was loaded can be looked at still
+        except (UserError, OSError):  # the folder is being changed, or is gone: what was loaded can be looked at still
             return
         self.stage.exchange(trainer)
         history = metrics_history(self._opened.metrics)
@@ -103,15 +103,7 @@ def _stamp(folder: Path) -> tuple[str, ...]:
 
 def metrics_history(file: Path) -> list[Point]:
     """Step, PSNR and loss of the training steps in metrics.jsonl, as far as it can be read."""
-    points: list[Point] = []
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return points
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            points.append((int(entry["step"]), float(entry["psnr"]), float(entry["loss"])))
-        except (ValueError, KeyError, TypeError):  # a validation, or a line that was cut off
-            continue
-    return points
+        return [(entry.step, entry.psnr, entry.loss) for entry in read_history(file).steps]
+    except UserError:
+        return []

@@ -183,6 +183,11 @@ def test_metrics_are_read_as_far_as_they_go(tmp_path):
     file = tmp_path / "metrics.jsonl"
     assert metrics_history(file) == []
     file.write_text('{"step": 2, "psnr": 11.5, "loss": 0.5}\n{"step": 2, "validation_psnr": 3}\n[]\n{"step": 4, "ps')
+    assert metrics_history(file) == []
+    whole = {"step": 2, "seconds": 1, "loss": 0.5, "psnr": 11.5, "learning_rate": 0.1, "rays": 9}
+    others = ({"step": 10**400}, {"step": float("inf")}, {"psnr": float("nan")}, {"loss": 10**400})
+    deep = "[" * 100_000
+    file.write_text("\n".join([json.dumps(whole), *(json.dumps({**whole, **other}) for other in others), deep]))
     assert metrics_history(file) == [(2, 11.5, 0.5)]
 
 
@@ -235,6 +240,13 @@ def test_ports_that_are_taken_are_passed_over(monkeypatch):
         monkeypatch.setattr(listening, "MOST_PORTS", 1)
         with pytest.raises(UserError, match="is free"):
             listen(quiet(), "127.0.0.1", first.port)
+
+
+@pytest.mark.parametrize("host", ["x" * 300, "a..b", "\udcff", "203.0.113.7"])
+def test_a_host_that_is_not_this_machine_gets_a_sentence(host):
+    with pytest.raises(UserError, match="--host") as error:
+        listen(quiet(), host, 0)
+    assert len(str(error.value)) < 200
 
 
 # -- from Python -------------------------------------------------------------------------------------------------------
