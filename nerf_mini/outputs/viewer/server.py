@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import selectors
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from nerf_mini.errors import UserError, plain
 from nerf_mini.io.files import to_json
+from nerf_mini.outputs.viewer.arriving import Arriving
 from nerf_mini.outputs.viewer.assets import asset
 from nerf_mini.outputs.viewer.guard import Guard
 from nerf_mini.outputs.viewer.jobs import Frame, Jobs
@@ -25,7 +27,7 @@ from nerf_mini.outputs.viewer.requests import parse_action, parse_frame, parse_o
 
 MOST_BODY = 64 * 1024  # bytes
 MOST_CONNECTIONS = 64
-PATIENCE = 30.0  # seconds that a connection may be silent
+PATIENCE = 30.0  # seconds that a connection may be silent, and that a request may take to arrive
 NEWS_EVERY, SIGN_OF_LIFE = 0.25, 15.0  # seconds
 LOOK_EVERY = 0.25  # seconds, whether a page still waits for its frame
 _HTML, _JSON = "text/html; charset=utf-8", "application/json; charset=utf-8"
@@ -148,6 +150,18 @@ class Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
     disable_nagle_algorithm = True  # or an answer in two pieces waits 40 ms for the other side to confirm the first
     server: ViewerServer
+
+    def setup(self) -> None:
+        """As usual, but a request must be there in time: see `Arriving`."""
+        super().setup()
+        self.rfile.close()
+        self._arriving = Arriving(self.connection, self.timeout)
+        self.rfile = io.BufferedReader(self._arriving)
+
+    def handle_one_request(self) -> None:
+        """As usual; its time begins now."""
+        self._arriving.begin()
+        super().handle_one_request()
 
     # -- from a request to an answer -----------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 """The server over HTTP: what it hands out, what it refuses, and that nothing grows whatever pages do."""
 
 import json
+import select
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -253,6 +255,23 @@ def test_a_silent_connection_is_closed(monkeypatch, capfd):
             with socket.create_connection(("127.0.0.1", shown.port), timeout=10) as page:
                 page.sendall(sent)
                 assert page.recv(10) == b""
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("start", [b"GET /info HTTP/1.1\r\nX: ", b"POST /frame HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n"])  # fmt: skip
+def test_a_request_that_never_ends_is_given_up(monkeypatch, capfd, start):
+    """However often a byte of it comes; on a connection that has served another one before."""
+    monkeypatch.setattr("nerf_mini.outputs.viewer.server.Handler.timeout", 0.5)
+    with exhibition() as shown, socket.create_connection(("127.0.0.1", shown.port), timeout=10) as page:
+        page.sendall(b"GET /favicon.ico HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert page.recv(4096).startswith(b"HTTP/1.1 ")
+        page.sendall(start)
+        began = time.monotonic()
+        with suppress(OSError):  # the other side has closed
+            while time.monotonic() < began + 10 and not select.select([page], [], [], 0.1)[0]:
+                page.sendall(b" ")
+        assert 0.3 < time.monotonic() - began < 3
     assert capfd.readouterr().err == ""
 
 
