@@ -137,6 +137,16 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
+def is_number(value: object) -> bool:
+    """Whether a value of a JSON file is a finite number, within what floats hold: no truth value, NaN or 10^400."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Bytes, written atomically."""
     write_atomically(path, lambda file: file.write(data))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import read_json, write_json
+from nerf_mini.io.files import is_number, read_json, write_json
 from nerf_mini.io.images import composite
 from nerf_mini.rendering.images import RenderedImage
 from nerf_mini.rendering.metrics import color_corrected_psnr, psnr, ssim
@@ -24,6 +24,8 @@ from nerf_mini.runs.records import Evaluation, Fit, Protocol, ViewScore
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.scenes import Views
 from nerf_mini.training import Trainer
+
+_MOST_SCORE, _MOST_SECONDS = 1e6, 1e9  # in a file: what lies beyond was never measured
 
 
 @dataclass(frozen=True)
@@ -166,10 +168,12 @@ def read_evaluation(path: Path) -> Evaluation:
         views = tuple(_score_from(row) for row in found["views"])
         fit, refine, exposure, cameras = (found[key] for key in ("fit", "refine", "exposure", "cameras"))
         skipped = tuple(str(name) for name in found["skipped"])
-        if type(step) is not int or type(seconds) not in (int, float) or not views:
+        if type(step) is not int or not 0 <= step < 1 << 53 or not views:
             raise ValueError("no scores")
         if fit not in get_args(Fit) or not all(isinstance(word, str) for word in (refine, exposure, cameras)):
             raise ValueError("no protocol")
+        if not is_number(seconds) or not 0 <= seconds < _MOST_SECONDS:
+            raise ValueError("no time")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: holds no evaluation ({quoted(error)}). `nerf-mini eval` writes it anew.") from error
     return Evaluation(step, views, float(seconds), Protocol(fit, refine, exposure, cameras, skipped))
@@ -177,9 +181,10 @@ def read_evaluation(path: Path) -> Evaluation:
 
 def _score_from(row: dict[str, Any]) -> ViewScore:
     """A row of an evaluation. A PSNR of null is infinite: the pictures were equal."""
-    psnrs = [math.inf if row[key] is None else row[key] for key in ("psnr", "cc_psnr")]
-    others = [row["ssim"], row.get("mean_error")]
-    for value in (*psnrs, *(other for other in others if other is not None)):
-        if type(value) not in (int, float) or math.isnan(value):
+    values = [row["psnr"], row["ssim"], row["cc_psnr"], row.get("mean_error")]
+    for value in values:
+        if value is not None and not (is_number(value) and abs(value) <= _MOST_SCORE):
             raise ValueError("no score")
-    return ViewScore(str(row["name"]), psnrs[0], others[0], psnrs[1], others[1])
+    found, similarity, corrected, mean_error = values
+    found, corrected = (math.inf if value is None else float(value) for value in (found, corrected))
+    return ViewScore(str(row["name"]), found, similarity, corrected, mean_error)

@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.paths import orbit_like
-from nerf_mini.io.files import read_json
+from nerf_mini.io.files import is_number, read_json
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.report.markup import Markup, joined, tag
 from nerf_mini.outputs.report.page import document
@@ -22,6 +21,7 @@ from nerf_mini.training import Trainer
 FRAMES, MILLISECONDS = 24, 110
 LONGEST = 240  # pixels of a frame's longer side
 _QUALITY = 72
+_MOST = 1e9  # decibels or seconds in a file: what lies beyond was never measured
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def reported(file: Path, step: int) -> Told | None:
 
 
 def _sound(told: Told) -> bool:
-    def number(value: Any) -> bool:
-        return type(value) in (int, float)
+    def within(value: object) -> bool:
+        return is_number(value) and abs(value) <= _MOST  # type: ignore[arg-type]
 
-    return (told.psnr is None or number(told.psnr)) and number(told.seconds) and isinstance(told.method, str)
+    return (told.psnr is None or within(told.psnr)) and within(told.seconds) and isinstance(told.method, str)
 
 
 def link_from(page: Path, target: Path) -> str:

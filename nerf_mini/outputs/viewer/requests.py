@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.crop import Crop
+from nerf_mini.io.files import is_number
 from nerf_mini.rendering.shading import SHADINGS
 from nerf_mini.scenes.readers.base import checked_pose
 
@@ -103,7 +103,7 @@ def parse_action(content: dict[str, Any]) -> str:
 
 def numbers(value: Any, count: int, name: str) -> list[float]:
     """A list of so many finite numbers. Raises UserError for anything else."""
-    if isinstance(value, list) and len(value) == count and all(map(_finite, value)):
+    if isinstance(value, list) and len(value) == count and all(map(is_number, value)):
         return [float(member) for member in value]
     raise UserError(f"{name!r} must be {count} finite numbers, not {quoted(value)}.")
 
@@ -111,7 +111,7 @@ def numbers(value: Any, count: int, name: str) -> list[float]:
 def between(content: dict[str, Any], name: str, least: float, most: float) -> float:
     """The number under a name, within limits. Raises UserError for anything else."""
     value: Any = content.get(name)
-    if _finite(value) and least <= value <= most:
+    if is_number(value) and least <= value <= most:
         return float(value)
     raise UserError(f"{name!r} must be a number from {least:g} to {most:g}, not {quoted(value)}.")
 
@@ -130,15 +130,6 @@ def pose(content: dict[str, Any], name: str) -> np.ndarray:
     if np.abs(matrix[:3, 3]).max() > FARTHEST:
         raise UserError(f"{name!r}: the camera is further than {FARTHEST:g} from the origin.")
     return matrix
-
-
-def _finite(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
 
 
 def _crop(value: Any) -> Crop | None:

@@ -202,6 +202,12 @@ def test_an_evaluation_is_read_as_it_was_written(own_run):
         file.write_text(json.dumps({**content, **damage}))
         with pytest.raises(UserError, match=r"test\.json: holds no evaluation"):
             read_evaluation(file)
+    for value in (10**400, -(10**400), 1e308, float("nan"), float("-inf"), True, "1", [1]):
+        views = [[{**content["views"][0], name: value}] for name in ("psnr", "ssim", "cc_psnr", "mean_error")]
+        for damage in (*({"views": own} for own in views), {"seconds_per_view": value}, {"step": str(value)}):
+            file.write_text(json.dumps({**content, **damage}))
+            with pytest.raises(UserError, match=r"test\.json: holds no evaluation"):
+                read_evaluation(file)
     for view in content["views"]:
         view.pop("mean_error")
         view["psnr"] = None

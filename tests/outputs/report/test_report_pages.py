@@ -12,6 +12,7 @@ import pytest
 from nerf_mini.cli.program import main
 from nerf_mini.errors import UserError
 from nerf_mini.outputs.report import compare_runs, making, report_of_run, write_gallery
+from nerf_mini.outputs.report.gallery import reported
 from nerf_mini.outputs.report.markup import EMPTY, Markup, joined, tag
 from nerf_mini.rendering import images
 from nerf_mini.runs.checkpoint import checkpoint_files
@@ -285,6 +286,18 @@ def test_a_gallery_makes_missing_reports_and_links_to_them(own_run, reported_run
     ]
     told = json.loads((own_run / "report.json").read_text())
     assert f"{told['psnr']:.2f} dB on 2 test views" in page.words
+
+
+@pytest.mark.parametrize("value", [10**400, 1e308, float("nan"), float("inf"), True, "1", [], {}])
+@pytest.mark.parametrize("key", ["psnr", "seconds", "step", "scores"])
+def test_a_gallery_takes_nothing_from_a_report_that_is_damaged(reported_run, tmp_path, key, value):
+    told = json.loads((reported_run / "report.json").read_text())
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(told))
+    assert reported(file, told["step"]) is not None
+    file.write_text(json.dumps({**told, key: value}))
+    taken = reported(file, told["step"])
+    assert taken is None or (key == "scores" and not value and taken.views == 0)
 
 
 # -- markup ------------------------------------------------------------------------------------------------------------
