@@ -1,6 +1,8 @@
-"""Whether pictures fit into memory: said before the work, instead of dying on the way."""
+"""Whether pictures and points fit into memory: said before the work, instead of dying on the way."""
 
 from __future__ import annotations
+
+from typing import NoReturn
 
 import numpy as np
 
@@ -12,6 +14,7 @@ BASE, BYTES_PER_PIXEL = (
     400 << 20,
     300,
 )  # of the process with its kernels, and of a picture on its way from rays to a file
+BYTES_PER_POINT = 200  # found, joined, turned and written
 MOST = 0.75  # of the machine's memory
 
 
@@ -30,7 +33,16 @@ def require_memory_for_pictures(cameras: Cameras, kept: int = 0, there: int | No
     width, height = cameras.size[int(np.argmax(pixels))].tolist()
     many = f"{len(pixels)} pictures" if kept and len(pixels) > 1 else "a picture"
     remedy = "choose a lower --scale" + (", fewer --views, or a folder of PNG files" if kept else "")
-    raise UserError(
-        f"{many} of {width} x {height} pixels may need {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here:"
-        f" {remedy}."
-    )
+    _refuse(f"{many} of {width} x {height} pixels", needed, there, remedy)
+
+
+def require_memory_for_points(count: int, there: int | None = None) -> None:
+    """Raise a UserError where so many points do not fit into `there` bytes, by default those of this machine."""
+    there = memory_of_machine() if there is None else there
+    needed = BASE + BYTES_PER_POINT * count
+    if there is not None and needed > MOST * there:
+        _refuse(f"{count} points", needed, there, "choose fewer --points")
+
+
+def _refuse(what: str, needed: int, there: int, remedy: str) -> NoReturn:
+    raise UserError(f"{what} may need {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here: {remedy}.")

@@ -5,7 +5,7 @@ import pytest
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.outputs.memory import require_memory_for_pictures
+from nerf_mini.outputs.memory import require_memory_for_pictures, require_memory_for_points
 
 
 def cameras(width: int, height: int, count: int = 3) -> Cameras:
@@ -23,3 +23,9 @@ def test_the_largest_picture_counts_and_what_is_kept_of_all():
 def test_sizes_beyond_all_measure_do_not_overflow():
     with pytest.raises(UserError, match="may need"):
         require_memory_for_pictures(cameras(2**40, 2**40))
+
+
+def test_points_that_do_not_fit():
+    require_memory_for_points(1_000_000, there=2 << 30)
+    with pytest.raises(UserError, match=r"100000000 points may need .* GB .* fewer --points"):
+        require_memory_for_points(100_000_000, there=8 << 30)

@@ -11,6 +11,7 @@ from nerf_mini.io.ply import write_ply_points
 from nerf_mini.outputs.export.base import Exported, Exporter, Job
 from nerf_mini.outputs.export.boxes import chosen_box
 from nerf_mini.outputs.export.training_rays import SurfacePoints, random_rays, surface_points
+from nerf_mini.outputs.memory import require_memory_for_points
 from nerf_mini.training import Trainer
 
 POINTS = 1_000_000
@@ -23,8 +24,10 @@ NORMAL_STEP = 0.005  # of the box's side, between densities that are compared
 
 def write(job: Job) -> Exported:
     """See `Exporter`."""
+    wanted = job.request.points or POINTS
+    require_memory_for_points(wanted)
     box = chosen_box(job)
-    points = met(job, box, job.request.points or POINTS)
+    points = met(job, box, wanted)
     normals = falling(job.trainer, points, NORMAL_STEP * float(np.max(box.sides)))
     places, world = job.world.points(points.positions), job.world
     write_ply_points(job.output, places, to_uint8(points.colors), world.directions(normals))
