@@ -100,6 +100,8 @@ class PathFolder:
     def write(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         """Keep a path; says where it is, and how to render it."""
         file, timing = self._file(name), Timing.parsed(content)
+        if not self.run.path.is_dir():
+            raise UserError(f"{self.run.path}: the folder of the run is gone, and the path is not kept.")
         size = whole(content, "width", 1, MOST_SIDE), whole(content, "height", 1, MOST_SIDE)
         path = CameraPath.through(timing.keyframes, size, timing.seconds, timing.frames_per_second)
         write_camera_path(file, path.in_world(self.run.cameras.to_capture))

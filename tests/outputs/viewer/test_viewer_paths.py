@@ -1,6 +1,7 @@
 """Camera paths of the page are kept in the coordinates of the data set, and come back as they were."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -92,3 +93,10 @@ def test_what_makes_no_sense_is_named(folder, changes, says):
     with pytest.raises(UserError, match=says):
         folder.write("wrong", {**PATH, **changes})
     assert folder.names() == []
+
+
+def test_a_run_that_is_gone_is_not_made_again(folder):
+    shutil.rmtree(folder.run.path)
+    with pytest.raises(UserError, match="is gone"):
+        folder.write("late", PATH)
+    assert folder.names() == [] and folder.read("late") is None and not folder.run.path.exists()
