@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Print a line at once, also where the output is a file."""
-    print(text, flush=True)
+    """Print a line at once, also where the output is a file; what it has no characters for is escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 import errno
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 import nerf_mini.io.files as files
 from autodiff import tree
 from nerf_mini.cli.program import main
+from nerf_mini.cli.progress import say
 from nerf_mini.config import PRESETS
 from nerf_mini.config.settings import setting_names
 from nerf_mini.errors import UserError
@@ -431,6 +434,14 @@ def test_a_name_that_no_file_can_have_gets_a_sentence(own_run, refused, monkeypa
     monkeypatch.chdir(own_run)
     message = refused(*(str(own_run) if argument == "RUN" else argument for argument in arguments))
     assert message.startswith("nerf-mini: ") and len(message) < 900, message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_an_output_has_no_characters_for_is_escaped(monkeypatch, encoding):
+    output = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", output)
+    say("run \udcff")
+    assert output.buffer.getvalue() == b"run \\udcff" + os.linesep.encode()
 
 
 def test_memory_that_runs_out_gets_a_sentence(own_run, refused, monkeypatch):

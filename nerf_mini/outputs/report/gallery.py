@@ -80,7 +80,8 @@ def _sound(told: Told) -> bool:
 def link_from(page: Path, target: Path) -> str:
     """The address of a file as seen from a page; an absolute one where no relative path leads there."""
     try:
-        return quote(Path(os.path.relpath(target.resolve(), page.resolve().parent)).as_posix())
+        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
+        return quote(os.fsencode(relative.as_posix()))
     except ValueError:  # another drive
         return target.resolve().as_uri()
 

@@ -38,7 +38,7 @@ def document(title: str, *body: Markup | None) -> bytes:
         title=escape(title), style=_asset("page.css"), script=script, script_hash=mark,
         generator=f"nerf-mini {__version__}", body=joined(*body, _footer()),
     )  # fmt: skip
-    return text.encode()
+    return text.encode(errors="backslashreplace")  # names of files need not be text
 
 
 @cache

@@ -1,8 +1,10 @@
 """Whole pages: well-formed, in one file, with nothing of names or numbers that they should not hold."""
 
 import json
+import os
 import re
 import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -286,6 +288,16 @@ def test_a_gallery_makes_missing_reports_and_links_to_them(own_run, reported_run
     ]
     told = json.loads((own_run / "report.json").read_text())
     assert f"{told['psnr']:.2f} dB on 2 test views" in page.words
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_names_that_are_no_text_are_escaped(own_run, tmp_path, short_films):
+    run = own_run.rename(tmp_path / os.fsdecode(b"run \xff"))
+    for page in (
+        report_of_run(run), compare_runs(run, run, tmp_path / "both.html"), write_gallery([run], tmp_path / "all.html")
+    ):  # fmt: skip
+        assert "run \\udcff" in sound(page).words
+    assert "run%20%FF/report.html" in page.read_text()
 
 
 @pytest.mark.parametrize("value", [10**400, 1e308, float("nan"), float("inf"), True, "1", [], {}])
