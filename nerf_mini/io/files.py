@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,7 +90,8 @@ def remove_leftovers(folder: Path, age: float = LEFTOVER_AGE) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Of this process and thread alone: a server writes from several."""
+    return path.with_name(f".{path.name}.{os.getpid()}{threading.get_ident()}.tmp")
 
 
 def append_line(path: Path, line: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, plain
 from nerf_mini.io.files import file_made_atomically
 
 FRAMES_PER_SECOND = 15.0
@@ -48,6 +51,7 @@ class _Animation(Encoder):
     """Pictures that Pillow puts into one file, which keeps them all in memory until then."""
 
     options: dict[str, Any]
+    tick, least = 1, 1  # milliseconds that durations count in, and how many a frame lasts at least
     kept_bytes = 3
 
     def __init__(self, file: BinaryIO, frames_per_second: float):
@@ -64,15 +68,25 @@ class _Animation(Encoder):
 
     def finish(self) -> None:
         """See `Encoder`."""
-        milliseconds = max(1, round(1000 / self.frames_per_second))
+        durations = self._durations()
         first, *others = self.frames
-        first.save(self.file, save_all=True, append_images=others, duration=milliseconds, loop=0, **self.options)
+        first.save(self.file, save_all=True, append_images=others, duration=durations, loop=0, **self.options)
+
+    def _durations(self) -> list[int]:
+        """Milliseconds of each frame in whole `tick`s, of which at least `least`: rates that the format cannot hold
+        keep their length all the same. Frames that come too fast are dropped, evenly."""
+        total = max(round(1000 / self.tick * len(self.frames) / self.frames_per_second), 1)  # ticks
+        kept = max(min(len(self.frames), total // self.least), 1)
+        self.frames = [self.frames[i * len(self.frames) // kept] for i in range(kept)]
+        edges = [round(i * total / kept) for i in range(kept + 1)]
+        return [self.tick * (end - start) for start, end in pairwise(edges)]
 
 
 class Gif(_Animation):
     """256 colours a frame."""
 
     options = {"format": "GIF"}  # noqa: RUF012
+    tick, least = 10, 2  # browsers slow down what is faster
     kept_bytes = 1
 
     def kept(self, frame: Image.Image) -> Image.Image:
@@ -91,7 +105,8 @@ class Mp4(Encoder):
 
     def __init__(self, file: BinaryIO, frames_per_second: float):
         super().__init__(file, frames_per_second)
-        self.process: Any = None
+        self.process: subprocess.Popen | None = None
+        self.said: IO[bytes] = tempfile.TemporaryFile()
 
     @classmethod
     def require(cls) -> None:
@@ -105,27 +120,43 @@ class Mp4(Encoder):
 
     def add(self, frame: np.ndarray) -> None:
         """See `Encoder`."""
-        import imageio_ffmpeg
-
         height, width = frame.shape[:2]
         frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")  # the codec wants even sizes
         if self.process is None:
-            self.process = imageio_ffmpeg.write_frames(
-                self.file.name, (frame.shape[1], frame.shape[0]), fps=self.frames_per_second, codec="libx264",
-                quality=None, macro_block_size=1, ffmpeg_log_level="error",
-                output_params=["-crf", "18", "-movflags", "+faststart", "-f", "mp4"],
-            )  # fmt: skip
-            self.process.send(None)
-        self.process.send(np.ascontiguousarray(frame))
+            self.process = self._start(frame.shape[1], frame.shape[0])
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(np.ascontiguousarray(frame).data)
+        except OSError:  # it has ended, and its exit code says why
+            self.finish()
+            raise
+
+    def _start(self, width: int, height: int) -> subprocess.Popen:
+        import imageio_ffmpeg
+
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{self.frames_per_second:g}"]
+        coded = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, "-i", "-", "-an", *coded]
+        return subprocess.Popen([*command, self.file.name], stdin=subprocess.PIPE, stderr=self.said)
 
     def finish(self) -> None:
-        """See `Encoder`."""
-        self.process.close()
+        """See `Encoder`. Raises UserError with what ffmpeg said where it failed, as on a full disk."""
+        assert self.process is not None
+        self.give_up(kill=False)
+        if self.process.returncode != 0:
+            self.said.seek(0)
+            lines = self.said.read().decode(errors="replace").split("\n")
+            told = next((line for line in reversed(lines) if line.strip()), f"exit code {self.process.returncode}")
+            raise UserError(f"the video could not be encoded: ffmpeg said {plain(told.strip())!r}. Is the disk full?")
 
-    def give_up(self) -> None:
+    def give_up(self, kill: bool = True) -> None:
         """See `Encoder`."""
-        if self.process is not None:
-            self.process.close()
+        if self.process is None:
+            return
+        if kill:
+            self.process.kill()
+        with suppress(OSError):  # it may have ended by itself
+            self.process.communicate()
 
 
 def check_rate(frames_per_second: float, where: str) -> None:

@@ -74,7 +74,8 @@ class PathFolder:
 
     def names(self) -> list[str]:
         """Of the paths that are there."""
-        return sorted(file.stem for file in self._folder.glob("*.json") if NAME.fullmatch(file.stem))
+        files = [file for file in self._folder.glob("*.json") if file.is_file()]
+        return sorted(file.stem for file in files if NAME.fullmatch(file.stem))
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A path for the page; None where there is none. Raises UserError for a file that is damaged."""
@@ -98,8 +99,14 @@ class PathFolder:
         }
 
     def write(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Keep a path; says where it is, and how to render it."""
+        """Keep a path; says where it is, and how to render it. Raises UserError instead of replacing a path of another
+        program, of which the page knows a part only."""
         file, timing = self._file(name), Timing.parsed(content)
+        if file.is_file() and _knows_more(file):
+            raise UserError(
+                f"{file.name} was made by another program, and would lose what pages do not show: its own"
+                " frames, or its crop. Choose another name."
+            )
         if not self.run.path.is_dir():
             raise UserError(f"{self.run.path}: the folder of the run is gone, and the path is not kept.")
         size = whole(content, "width", 1, MOST_SIDE), whole(content, "height", 1, MOST_SIDE)
@@ -109,6 +116,15 @@ class PathFolder:
         video = self.run.renders / f"{name}{suffix}"
         command = ["nerf-mini", "render", str(self.run.path), "--path", str(file), "--output", str(video)]
         return {"file": str(file), "command": shlex.join(command)}
+
+
+def _knows_more(file: Path) -> bool:
+    """Whether a path says more than keyframes, or cannot be read."""
+    try:
+        path = read_camera_path(file)
+    except UserError:
+        return True
+    return path.keyframes is None or path.crop is not None
 
 
 def _some_frames(path: CameraPath) -> Keyframes:
