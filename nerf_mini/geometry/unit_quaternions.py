@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def quaternions(rotations: np.ndarray) -> np.ndarray:
+def quaternions(matrices: np.ndarray) -> np.ndarray:
     """Unit quaternions w, x, y, z with w >= 0: (n, 3, 3) -> (n, 4).
 
     The eigenvector of the largest eigenvalue of a symmetric matrix (Bar-Itzhack 2000): no case is special.
     """
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.moveaxis(rotations, 0, -1)
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.moveaxis(matrices, 0, -1)
     rows = [
         [xx + yy + zz, zy - yz, xz - zx, yx - xy],
         [zy - yz, xx - yy - zz, xy + yx, xz + zx],
@@ -21,9 +21,9 @@ def quaternions(rotations: np.ndarray) -> np.ndarray:
     return np.where(vectors[:, :1] < 0.0, -vectors, vectors)
 
 
-def rotations(quaternions: np.ndarray) -> np.ndarray:
-    """Matrices (..., 3, 3) of unit quaternions (..., 4); the inverse of `quaternions`."""
-    w, x, y, z = np.moveaxis(quaternions, -1, 0)
+def rotations(q: np.ndarray) -> np.ndarray:
+    """Matrices (..., 3, 3) of unit quaternions q (..., 4); the inverse of `quaternions`."""
+    w, x, y, z = np.moveaxis(q, -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],

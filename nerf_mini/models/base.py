@@ -86,7 +86,7 @@ class Model(ABC):
         return np.where(inside, density, 0.0).astype(np.float32, copy=False)
 
     def first_reached(self, parameters: Any, rays: Rays, transmittance: float) -> np.ndarray:
-        """The distance (rays,) float64, in scene units, at which so little light is left of what came in; infinite
+        """The distance (rays,) float64, in scene units, at which the transmittance falls to `transmittance`; infinite
         where more is left to the end. A model whose `view` leaves out weights and samples has a way of its own."""
         return first_crossing(self.view(parameters, rays, np.zeros(3)), self.region, rays, transmittance)
 

@@ -37,7 +37,7 @@ def require_memory_for_pictures(cameras: Cameras, kept: int = 0, there: int | No
 
 
 def require_memory_for_points(count: int, there: int | None = None) -> None:
-    """Raise a UserError where so many points do not fit into `there` bytes, by default those of this machine."""
+    """Raise a UserError where n points do not fit into `there` bytes, by default those of this machine."""
     there = memory_of_machine() if there is None else there
     needed = BASE + BYTES_PER_POINT * count
     if there is not None and needed > MOST * there:

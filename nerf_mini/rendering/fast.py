@@ -43,7 +43,7 @@ def render_fronts(
 def first_reached(
     field: Field, parameters: Any, sampler: OccupancySampler, rays: Rays, transmittance: float
 ) -> np.ndarray:
-    """The distance (rays,) float64, in scene units, at which so little light is left of what came in; infinite where
+    """The distance (rays,) float64, in scene units, at which the transmittance falls to `transmittance`; infinite where
     more is left to the end."""
     steps, cells, region = sampler.steps_for_pictures(), sampler.grid.cells, sampler.region
     density_at, inside, target = field.density(parameters), ray_arrays(region.enter(rays)), -math.log(transmittance)

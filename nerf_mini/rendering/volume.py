@@ -63,7 +63,7 @@ def render(
 
 
 def first_crossing(rendering: Rendering, region: Region, rays: Rays, transmittance: float) -> np.ndarray:
-    """The distance (rays,) float64, in scene units, at which so little light is left of what came in; infinite where
+    """The distance (rays,) float64, in scene units, at which the transmittance falls to `transmittance`; infinite where
     more is left to the end. The rendering must hold its weights and samples.
 
     A ray's transmittance after its samples 0 .. i is 1 - w_0 - ... - w_i, and falls exponentially in between. A sample

@@ -101,10 +101,10 @@ class Job:
     output: Path
     report: Report = unheard
     warn: Warn = log_warning
-    world: World = field(init=False)
+    world: CaptureWorld = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "world", World(self.trainer.cameras.to_capture))
+        object.__setattr__(self, "world", CaptureWorld(self.trainer.cameras.to_capture))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Exporter:
         return self.kind + (self.suffixes[0] if self.suffixes else "")
 
 
-class World:
+class CaptureWorld:
     """Between the coordinates of a scene, in which fields and cameras are, and those of its capture."""
 
     def __init__(self, to_capture: np.ndarray):

@@ -7,7 +7,7 @@ import numpy as np
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.regions import Region, make_region
-from nerf_mini.outputs.export.base import Job, World
+from nerf_mini.outputs.export.base import CaptureWorld, Job
 from nerf_mini.outputs.export.training_rays import SurfacePoints, random_rays, surface_points
 from nerf_mini.samplers import OccupancySampler
 from nerf_mini.training import Trainer
@@ -62,7 +62,7 @@ def _opaque_points(trainer: Trainer) -> SurfacePoints:
     return points[points.opacity > OPAQUE]
 
 
-def surface_level(trainer: Trainer, box: Crop, world: World) -> float:
+def surface_level(trainer: Trainer, box: Crop, world: CaptureWorld) -> float:
     """The density, per scene unit, on which the surface lies: the median of those at which the light of training rays
     begins to be lost.
 

@@ -32,7 +32,7 @@ class Lattice:
 
     @classmethod
     def filling(cls, box: Crop, resolution: int) -> Lattice:
-        """With so many cells along the longest side; the last ones along the others may stick out of the box."""
+        """With n cells along the longest side; the last ones along the others may stick out of the box."""
         spacing = float(np.max(box.sides)) / resolution
         x, y, z = (max(2, math.ceil(side / spacing - 1e-6)) for side in box.sides.tolist())
         return cls(box, (x, y, z), spacing)

@@ -98,7 +98,8 @@ def depth_unit(job: Job, cameras: Cameras) -> float:
 
 
 def _write_depth(file: Path, steps: np.ndarray) -> None:
-    pixels = np.clip(np.rint(steps), 0, DEEPEST).astype(np.uint16)
+    steps = np.rint(steps)
+    pixels = np.where(steps <= DEEPEST, steps, 0).astype(np.uint16)  # no depth rather than a wrong one
     write_atomically(file, lambda opened: Image.fromarray(pixels).save(opened, format="PNG"))
 
 

@@ -13,7 +13,7 @@ from nerf_mini.outputs.export.base import Exported, Exporter, Job
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level
 from nerf_mini.outputs.export.lattices import Lattice, density_slabs
 from nerf_mini.outputs.export.mesh_files import SUFFIXES, require_trimesh, upright_rotation, write_mesh
-from nerf_mini.outputs.export.sight import closeness, colors_from_outside, looked_at, some_cameras
+from nerf_mini.outputs.export.sight import closeness, colors_from_outside, sight_of, some_cameras
 from nerf_mini.outputs.export.triangle_meshes import TriangleMesh
 from nerf_mini.scenes.checks import memory_of_machine
 
@@ -91,7 +91,7 @@ def colored(job: Job, mesh: TriangleMesh, lattice: Lattice, least_part: float) -
     """The part of a mesh that training cameras see, unless all is wanted, and colours for it."""
     normals, side = mesh.normals(), float(np.max(lattice.box.sides))
     cameras = some_cameras(job.trainer.training_cameras, max(lattice.shape))
-    sight = looked_at(job.trainer, cameras, mesh.vertices, normals, closeness(lattice.spacing, side), job.report)
+    sight = sight_of(job.trainer, cameras, mesh.vertices, normals, closeness(lattice.spacing, side), job.report)
     colors, known = sight.colors()
     colors[~known] = colors_from_outside(job.trainer, mesh.vertices[~known], normals[~known], OUTSIDE * side)
     mesh = TriangleMesh(mesh.vertices, mesh.faces, colors)

@@ -15,7 +15,7 @@ from nerf_mini.training import Trainer
 
 MOST_VIEWS = 100
 LEAST_PIXELS, MOST_PIXELS = 200, 400  # along the longer side of a view: as many as the mesh has cells, within these
-HIDDEN = 0.7  # what is behind the place where so little light is left cannot be seen
+HIDDEN = 0.7  # transmittance; what lies behind the place where it is reached cannot be seen
 OPAQUE = 0.5  # of a ray that has met a surface
 CLOSE_CELLS, CLOSE_SHARE = 2.5, 0.01  # behind what is seen: cells, or a share of the box's side, that still count
 SHARPNESS = 2  # exponent of the cosine by which colours are weighted: who looks straight at it sees it best
@@ -43,7 +43,7 @@ def some_cameras(cameras: Cameras, resolution: int) -> Cameras:
     return few.scaled(min(1.0, pixels / int(few.size.max())))
 
 
-def looked_at(
+def sight_of(
     trainer: Trainer, cameras: Cameras, vertices: np.ndarray, normals: np.ndarray, close: float, report: Report
 ) -> Sight:
     """What cameras see of vertices (v, 3) with normals (v, 3), which lie at most `close`, in scene units, behind what

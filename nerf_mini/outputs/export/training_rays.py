@@ -49,7 +49,7 @@ def random_rays(cameras: Cameras, count: int, rng: np.random.Generator) -> Rays:
 
 
 def reached(trainer: Trainer, rays: Rays, transmittance: float) -> np.ndarray:
-    """The distance (rays,) in scene units where so little is left of the light of each ray; infinite where more is left
+    """The distance (rays,) in scene units where the transmittance falls to a value; infinite where it stays above
     to the end, or where a lens has no ray."""
     model, parameters = trainer.model, trainer.field
     distance = np.full(len(rays), np.inf)
@@ -61,7 +61,7 @@ def reached(trainer: Trainer, rays: Rays, transmittance: float) -> np.ndarray:
 
 
 def surface_points(trainer: Trainer, rays: Rays, transmittance: float) -> SurfacePoints:
-    """Where so little is left of the light of each ray; of those rays where that happens."""
+    """Where the transmittance of each ray falls to a value; of those rays where it does."""
     seen = render_rays(trainer.model, trainer.field, rays, np.zeros(3))
     distance = reached(trainer, rays, transmittance)
     (met,) = np.nonzero(np.isfinite(distance))

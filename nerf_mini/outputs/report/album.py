@@ -39,7 +39,7 @@ class Album:
     Attributes:
         trainer: what renders them.
         views: the split that they are of; None where there is no data.
-        chosen: those that are kept whatever they look like; `spread` suggests some.
+        chosen: those to keep; `spread` suggests some.
         scales: the scale of depths by view; filled for views that it lacks, so that another album can share them.
         at_border: pixels that are opaque, and those of them that see something at a face of the box.
     """

@@ -61,7 +61,7 @@ class Axis:
         return math.isfinite(value) and self.low <= value <= self.high
 
     def ticks(self, most: int = 6) -> list[float]:
-        """At most so many round values on the axis."""
+        """At most n round values on the axis."""
         return log_ticks(self.low, self.high, most) if self.log else linear_ticks(self.low, self.high, most)
 
 
@@ -179,7 +179,7 @@ def _at(axis: Axis, value: float) -> str:
 
 
 def thinned(number: int, most: int = MOST_POINTS) -> list[int]:
-    """At most `most` of so many indices, evenly spread, the first and the last among them."""
+    """At most `most` of n indices, evenly spread, the first and the last among them."""
     if number <= most:
         return list(range(number))
     return np.unique(np.rint(np.linspace(0, number - 1, most)).astype(int)).tolist()

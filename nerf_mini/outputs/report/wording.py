@@ -12,7 +12,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def figure(value: float | None, digits: int = 2) -> str:
-    """A number with so many digits after the point; – for none or NaN, ∞ for what has no bound."""
+    """A number with n digits after the point; – for none or NaN, ∞ for what has no bound."""
     if value is None or math.isnan(value):
         return NOTHING
     if math.isinf(value):
@@ -64,7 +64,7 @@ def duration(seconds: float | None) -> str:
 
 
 def time_unit(longest: float) -> tuple[str, float]:
-    """The unit for an axis of times up to so many seconds, and the seconds in it."""
+    """The unit for an axis of times of this length, and the seconds in it."""
     return ("s", 1.0) if longest <= 600 else ("min", 60.0) if longest <= 3 * 3600 else ("h", 3600.0)
 
 

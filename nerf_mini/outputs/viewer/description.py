@@ -39,7 +39,7 @@ def describe(trainer: Trainer, name: str, run: str, photos: bool) -> dict[str, A
         "shadings": list(SHADINGS),
         "cameras": _cameras(trainer, photos),
         "start": _start(trainer),
-        "fov": float(np.median(fields_of_view(train))),
+        "fov": float(np.median(vertical_fields_of_view(train))),
         "aspect": width / height,
         "background": [float(channel) for channel in trainer.cameras.background],
         "crop": _largest_crop(region) if region.croppable else None,
@@ -47,7 +47,7 @@ def describe(trainer: Trainer, name: str, run: str, photos: bool) -> dict[str, A
     }
 
 
-def fields_of_view(cameras: Cameras) -> np.ndarray:
+def vertical_fields_of_view(cameras: Cameras) -> np.ndarray:
     """Vertical, in radians, (V,); of the middle of the picture, where a lens bends the rest."""
     return 2.0 * np.arctan(0.5 * cameras.size[:, 1] / cameras.focal[:, 1])
 
@@ -56,7 +56,7 @@ def _cameras(trainer: Trainer, photos: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for split, cameras in all_cameras(trainer).items():
         views = None if trainer.scene is None else trainer.scene.splits.get(split)
-        for view, fov in enumerate(fields_of_view(cameras).tolist()):
+        for view, fov in enumerate(vertical_fields_of_view(cameras).tolist()):
             width, height = cameras.size[view].tolist()
             found.append({
                 "index": len(found), "split": split, "name": f"{split} {view}" if views is None else views.names[view],

@@ -129,7 +129,7 @@ class Jobs:
         job.finish(outcome)
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waiting."""
         with self._changed:
             self.closed = True
             jobs = [*self._waiting.values(), *([self._running] if self._running else [])]

@@ -69,7 +69,7 @@ class Photos:
         return self.jpeg(index, PHOTO)
 
     def jpeg(self, index: int, longest: int) -> bytes | None:
-        """A picture with at most so many pixels on its longer side; None where there is none. Raises NotReadYet."""
+        """A picture with at most n pixels on its longer side; None where there is none. Raises NotReadYet."""
         from PIL import Image
 
         scene = self._opened()

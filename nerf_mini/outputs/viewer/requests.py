@@ -102,7 +102,7 @@ def parse_action(content: dict[str, Any]) -> str:
 
 
 def numbers(value: Any, count: int, name: str) -> list[float]:
-    """A list of so many finite numbers. Raises UserError for anything else."""
+    """A list of n finite numbers. Raises UserError for anything else."""
     if isinstance(value, list) and len(value) == count and all(map(is_number, value)):
         return [float(member) for member in value]
     raise UserError(f"{name!r} must be {count} finite numbers, not {quoted(value)}.")

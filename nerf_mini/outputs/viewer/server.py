@@ -247,7 +247,7 @@ class Handler(BaseHTTPRequestHandler):
         return Answer(HTTPStatus.OK, *found)
 
     def get_icon(self) -> Answer:
-        """None; but browsers ask."""
+        """No icon: the page has its own, but browsers ask."""
         return Answer(HTTPStatus.NO_CONTENT)
 
     def get_info(self) -> Answer:

@@ -13,7 +13,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.free_views import free_cameras
-from nerf_mini.outputs.viewer.description import all_cameras, fields_of_view
+from nerf_mini.outputs.viewer.description import all_cameras, vertical_fields_of_view
 from nerf_mini.outputs.viewer.jobs import MOST_CLIENTS, Frame
 from nerf_mini.outputs.viewer.requests import LOSSLESS, FrameRequest
 from nerf_mini.rendering.images import RenderedImage, render_rays
@@ -77,7 +77,7 @@ class Stage:
         what evaluation sees."""
         for cameras in all_cameras(self.trainer).values():
             near = np.abs(cameras.poses - request.pose).max(axis=(1, 2)) < SAME_PLACE
-            for view in np.flatnonzero(near & (np.abs(fields_of_view(cameras) - request.fov) < SAME_PLACE)):
+            for view in np.flatnonzero(near & (np.abs(vertical_fields_of_view(cameras) - request.fov) < SAME_PLACE)):
                 own = cameras[view]
                 width, height = own.size[0].tolist()
                 plain = own.lens[0] == "pinhole" and np.allclose(own.center, 0.5 * own.size)

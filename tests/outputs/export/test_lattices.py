@@ -7,7 +7,7 @@ from fog import SCALE, TO_CAPTURE
 from nerf_mini import ops
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.regions import Box, Unbounded
-from nerf_mini.outputs.export.base import World
+from nerf_mini.outputs.export.base import CaptureWorld
 from nerf_mini.outputs.export.lattices import Lattice, NearOccupied
 
 
@@ -26,7 +26,7 @@ def test_a_lattice_fills_its_box_with_cubes():
 
 
 def test_a_box_of_the_capture_is_the_same_in_the_scene(rng):
-    world, corners = World(TO_CAPTURE), np.array([9.0, -4.0, 1.0, 11.0, -2.5, 4.0])
+    world, corners = CaptureWorld(TO_CAPTURE), np.array([9.0, -4.0, 1.0, 11.0, -2.5, 4.0])
     points = rng.uniform(-2, 2, (500, 3))
     placed = world.points(points)
     inside = ((placed >= corners[:3]) & (placed <= corners[3:])).all(axis=1)

@@ -12,7 +12,7 @@ from fog import SCALE, TO_CAPTURE, soft_ball
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.outputs.export import ExportRequest, write_export
-from nerf_mini.outputs.export.base import World
+from nerf_mini.outputs.export.base import CaptureWorld
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level
 from nerf_mini.outputs.export.lattices import Lattice
 from nerf_mini.outputs.export.mesh import Job, require_memory, surface
@@ -60,7 +60,7 @@ def test_the_level_is_the_density_where_light_begins_to_be_lost(foggy):
     sqrt(1/2)."""
     slope = 20.0
     trainer = foggy(soft_ball(0.9, slope), views=4, samples=600)
-    level = surface_level(trainer, Crop.between(np.full(3, -1.5), np.full(3, 1.5)), World(TO_CAPTURE))
+    level = surface_level(trainer, Crop.between(np.full(3, -1.5), np.full(3, 1.5)), CaptureWorld(TO_CAPTURE))
     assert level == pytest.approx(np.sqrt(2 * slope * -np.log(0.95) * np.sqrt(0.5)), rel=0.1)
 
 

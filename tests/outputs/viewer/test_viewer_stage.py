@@ -12,7 +12,7 @@ from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.viewer import stage as module
-from nerf_mini.outputs.viewer.description import describe, fields_of_view
+from nerf_mini.outputs.viewer.description import describe, vertical_fields_of_view
 from nerf_mini.outputs.viewer.requests import FrameRequest
 from nerf_mini.outputs.viewer.stage import Stage
 from nerf_mini.rendering.images import render_image
@@ -45,7 +45,7 @@ def test_a_lossless_frame_is_the_picture_of_its_camera(stage, split):
     cameras = trainer.cameras.splits[split]
     truth = to_uint8(trainer.render(cameras, 1).color)
     assert truth.std() > 1, "there should be something to see"
-    found = stage.frame(asked(pose=cameras.poses[1], fov=float(fields_of_view(cameras)[1])))
+    found = stage.frame(asked(pose=cameras.poses[1], fov=float(vertical_fields_of_view(cameras)[1])))
     np.testing.assert_array_equal(pixels(found), truth)
     splits = trainer.cameras.splits
     first = sum(len(splits[name]) for name in list(splits)[: list(splits).index(split)])
@@ -58,7 +58,7 @@ def test_cameras_of_another_size_show_the_same_view(stage):
     whole = cameras[2].scaled(2)
     np.testing.assert_allclose(found.focal[0], whole.focal[0] * [1.5, 1.0])
     assert found.size.tolist() == [[48, 32]] and found.near == cameras.near[2]
-    other = asked((48, 32), pose=cameras.poses[2], fov=float(fields_of_view(cameras)[2]))
+    other = asked((48, 32), pose=cameras.poses[2], fov=float(vertical_fields_of_view(cameras)[2]))
     assert stage.cameras_of(other).focal[0, 0] == stage.cameras_of(other).focal[0, 1], "wider, not stretched"
 
 
