@@ -60,7 +60,7 @@ def _train(arguments: TrainArguments, session: Session, remaining: float | None,
     if watching is not None:
         watching.finish()
     if end != "interrupted":
-        _report_end(session, arguments.report)
+        _report_end(session, arguments.report, watching)
         return True
     say(f"interrupted at step {session.trainer.step_count}, which is saved. Continue with:")
     left = None if remaining is None else remaining - (clock.now() - began)
@@ -136,11 +136,12 @@ def _command_to_continue(arguments: TrainArguments, session: Session, seconds_le
     return command
 
 
-def _report_end(session: Session, wanted: bool) -> None:
+def _report_end(session: Session, wanted: bool, watching: Watching | None) -> None:
     output, trainer, page = session.run.path, session.trainer, None
     say(f"finished at step {trainer.step_count} after {trainer.state.seconds:.0f} s of training")
     if wanted:
-        result, page = report_of_session(session)
+        between = watching.serve_between if watching is not None else lambda: None
+        result, page = report_of_session(session, between)
     else:
         result = session.evaluate()
     if result is not None and trainer.scene is not None:

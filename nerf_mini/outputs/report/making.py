@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from nerf_mini.outputs.report.gallery import Card, animated, gallery_page, link_
 from nerf_mini.outputs.report.opening import OpenedRun, Progress, opened, restricted, scored
 from nerf_mini.outputs.report.page import Report, report_page
 from nerf_mini.outputs.report.pictures import data_uri
-from nerf_mini.runs.evaluation import spread_indices
+from nerf_mini.runs.evaluation import ScoredView, spread_indices
 from nerf_mini.runs.folder import Run, same_cameras
 from nerf_mini.runs.history import read_history
 from nerf_mini.runs.records import Evaluation
@@ -35,16 +35,22 @@ def _quiet(done: int, total: int) -> None:
     """Shows no progress."""
 
 
-def report_of_session(session: Session) -> tuple[Evaluation | None, Path]:
+def report_of_session(session: Session, between: Callable[[], None] = lambda: None) -> tuple[Evaluation | None, Path]:
     """Score test views of a run that has just been trained, and write RUN/report.html and RUN/report.json.
 
-    Each view is rendered once, for both. Returns the scores, None for a data set without test views, and the page.
+    Each view is rendered once, for both; `between` is called after each. Returns the scores, None for a data set
+    without test views, and the page.
     """
     trainer = session.trainer
     views = None if trainer.scene is None else trainer.scene.splits.get("test")
     chosen = () if views is None else spread(spread_indices(len(views), _AFTER_TRAINING))
     album = Album(trainer, views, chosen)
-    scores = session.evaluate(_AFTER_TRAINING, album.add)
+
+    def keep(view: ScoredView) -> None:
+        album.add(view)
+        between()
+
+    scores = session.evaluate(_AFTER_TRAINING, keep)
     found = OpenedRun(session.run, trainer)
     return scores, _write_report(found, scores, album, session.run.path / PAGE, just_trained=True)
 

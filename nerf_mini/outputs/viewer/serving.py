@@ -42,12 +42,18 @@ class Show:
         self.photos = Photos(
             run.cameras.splits, trainer.cameras.background, (lambda: run.read_scene(data=data)) if there else None
         )
-        self._about = describe(trainer, folder.resolve().name, str(folder), there)
+        self._there = there
+        self._describe()
         state = State(step=trainer.step_count, seconds=trainer.state.seconds, saved_step=trainer.step_count)
         history = metrics_history(run.metrics)
         if history:
             state.psnr, state.loss = history[-1][1:]
         self.news, self.jobs = News(state, history), Jobs()
+
+    def _describe(self) -> None:
+        """Cameras and the background of the trainer that is shown: they may be learnt."""
+        folder = self._opened.path
+        self._about = describe(self.stage.trainer, folder.resolve().name, str(folder), self._there)
 
     @property
     def service(self) -> Service:
@@ -84,6 +90,7 @@ class Show:
         except (UserError, OSError):  # the folder is being changed, or is gone: what was loaded can be looked at still
             return
         self.stage.exchange(trainer)
+        self._describe()
         history = metrics_history(self._opened.metrics)
         self.news.replace_history(history)
         last: dict[str, Any] = {"psnr": history[-1][1], "loss": history[-1][2]} if history else {}

@@ -146,6 +146,13 @@ class Watching:
             step=trainer.step_count, seconds=trainer.state.seconds, saved_step=self._session.saved_step, finished=True
         )
 
+    def serve_between(self) -> None:
+        """Serve those who wait while something else goes on, but not for long."""
+        end = time.perf_counter() + HELD_UP
+        while time.perf_counter() < end:
+            if work_off(self.jobs, self.stage, 0.0, limit=LEAST_LIMIT) is None:
+                return
+
     def linger(self, until: Callable[[], bool] = lambda: False) -> None:
         """Go on serving frames of what was trained, until the jobs are closed."""
         while not self.jobs.closed and not until():
