@@ -1,10 +1,5 @@
-"""A real browser, and pages in it.
+"""A run, its viewer, and pages in a real browser."""
 
-Needs the extra `browser` (Playwright) and Debian's chromium, or another one on the path; skipped where either is
-missing. No browser is downloaded.
-"""
-
-import shutil
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,23 +9,7 @@ from nerf_mini.config import with_settings
 from nerf_mini.runs.session import start
 from nerf_mini.scenes.synthetic import make_scene
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 WINDOW = {"width": 720, "height": 400}  # wide enough for the panel to stand beside the picture
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A browser without a window, for all tests."""
-    reason = 'needs Playwright: pip install -e ".[browser]"'
-    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("needs a browser: apt-get install --no-install-recommends chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -73,10 +73,11 @@ def test_keys_choose_what_is_shown_and_move(visit, server):
     assert page.is_visible("#keys")
     page.keyboard.press("Escape")
     page.wait_for_selector("#keys", state="hidden")
+    until(page, "!document.activeElement.closest('dialog')")  # where keys mean something else
     page.keyboard.press("h")
-    assert not page.is_visible("#panel")
+    page.wait_for_selector("#panel", state="hidden")
     page.keyboard.press("h")
-    assert page.is_visible("#panel")
+    page.wait_for_selector("#panel", state="visible")
 
 
 def test_background_and_crop(visit, server):

@@ -1,25 +1,10 @@
 """Reports in a real browser, from the disk: Chromium driven by Playwright, where both are installed."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from nerf_mini.outputs.report import compare_runs
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install 'nerf-mini[browser]')")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture
