@@ -6,12 +6,13 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+KINDS = (".py", ".typed", ".html", ".css", ".js", ".svg")
 
 
 def modules() -> set[str]:
-    """All files of both packages that a user needs."""
+    """All files of both packages that a user needs, the pages of the viewer and of reports among them."""
     packages = (ROOT / package for package in ("autodiff", "nerf_mini"))
-    files = {file for package in packages for file in package.rglob("*") if file.suffix in (".py", ".typed")}
+    files = {file for package in packages for file in package.rglob("*") if file.suffix in KINDS}
     return {file.relative_to(ROOT).as_posix() for file in files}
 
 
