@@ -148,4 +148,5 @@ def _report_end(session: Session, wanted: bool, watching: Watching | None) -> No
         count, total = len(result.views), len(trainer.scene.splits["test"])
         say(f"test PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.3f} (mean of {count} of {total} test views)")
     say(f"pictures: {session.run.renders}" + ("" if page is None else f"; report: {page}"))
-    say("next: " + shlex.join(["nerf-mini", "render", str(output), "--output", str(output / "orbit.gif")]))
+    say("next: " + shlex.join(["nerf-mini", "view", str(output)]) + " to fly through it, or")
+    say("  " + shlex.join(["nerf-mini", "render", str(output), "--output", str(output / "orbit.gif")]))
