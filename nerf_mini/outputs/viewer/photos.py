@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from io import BytesIO
 
+import numpy as np
+
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import composite, to_uint8
@@ -13,8 +15,6 @@ from nerf_mini.scenes import Scene
 
 THUMBNAIL, PHOTO = 96, 1024  # pixels of the longer side, at most
 QUALITY = 92
-
-
 PATIENCE = 20.0  # seconds to wait for the data set
 
 
@@ -42,6 +42,7 @@ class Photos:
         self._scene = scene if isinstance(scene, Scene) else None
         self._read = None if isinstance(scene, Scene) else scene
         self._lock = threading.Lock()
+        self._shrinking = threading.Lock()  # one picture at a time: some have a hundred megapixels
         self._reader: threading.Thread | None = None
         self._thumbnails: dict[int, bytes] = {}
         self.problem: str | None = None
@@ -79,8 +80,10 @@ class Photos:
         views = scene.splits.get(split)
         if views is None or view >= len(views):
             return None
-        picture = Image.fromarray(to_uint8(composite(views.image(view), self._background)))
-        picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        with self._shrinking:
+            small = Image.fromarray(views.image(view))
+            small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        picture = Image.fromarray(to_uint8(composite(np.asarray(small), self._background)))
         stream = BytesIO()
         picture.save(stream, "JPEG", quality=QUALITY, subsampling=0)
         return stream.getvalue()

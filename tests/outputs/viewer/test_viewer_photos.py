@@ -45,6 +45,24 @@ def test_thumbnails_are_small_and_made_once():
     assert photos.thumbnail(0) is small
 
 
+def test_transparent_pictures_are_shrunk_before_they_are_laid_over_the_background():
+    """Both orders give the same, but for rounding: alpha weighs colours where they are averaged."""
+    rgba = np.random.default_rng(0).integers(0, 256, (256, 384, 4), np.uint8)
+    rgba[:, :, 3] = np.where(np.arange(384) < 192, 40, 255)
+    cameras = Cameras.make(np.eye(4), (384, 256), 100.0, near=1.0, far=2.0)
+    views = Views.from_images(cameras, [rgba], ["glass"])
+    photos = Photos({"train": cameras}, WHITE, Scene("glass", None, "made", {"train": views}, WHITE))
+    small = opened(photos.thumbnail(0))
+    expected = 255 * area_average_of(target_image(views, 0, WHITE), 4)
+    assert small.shape == expected.shape
+    assert abs(small.mean() - expected.mean()) < 1.0 and np.abs(small - expected).mean() < 6.0
+
+
+def area_average_of(image, factor):
+    height, width, _ = image.shape
+    return image.reshape(height // factor, factor, width // factor, factor, 3).mean(axis=(1, 3))
+
+
 def test_the_data_set_is_read_once_and_not_before(scene):
     reads = []
     photos = Photos(scene.cameras.splits, WHITE, lambda: reads.append(0) or scene)
