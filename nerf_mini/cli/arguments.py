@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 else:
     PresetName = Literal[tuple(PRESETS)]
 DEFAULT_METHOD = next(iter(DEFAULT_PRESETS))
+DEFAULT_PORT = 7007  # of the viewer
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,18 @@ class TrainArguments:
     """Continue the run in --output."""
     view: bool = False
     """Serve a page to watch the training live: the picture from anywhere, PSNR, pause and save."""
-    port: int = 7007
-    """Of --view; where it is taken, the next free one."""
+    port: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Of --view, by default 7007; where it is taken, the next free one."""
     no_open: bool = False
     """With --view, do not open a browser."""
     report: bool = True
     """RUN/report.html when the run ends: figures, curves and held-out views on one page."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
+
+    @property
+    def view_port(self) -> int:
+        """Where --view listens, if that is free."""
+        return DEFAULT_PORT if self.port is None else self.port
 
     @property
     def run_folder(self) -> Path:
@@ -124,7 +130,7 @@ class ViewArguments:
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
-    port: int = 7007
+    port: int = DEFAULT_PORT
     """Port to listen on; where it is taken, the next free one."""
     host: str = "127.0.0.1"
     """Address to listen on. Any other address lets other machines in; the URL then carries a token."""

@@ -34,7 +34,10 @@ def run(arguments: TrainArguments) -> None:
     if arguments.view:
         from nerf_mini.outputs.viewer.listening import check_port
 
-        check_port(arguments.port)
+        check_port(arguments.view_port)
+    elif arguments.port is not None or arguments.no_open:
+        option = "--no-open" if arguments.port is None else "--port"
+        raise UserError(f"{option} is for those who watch: add --view.")
     started = time.perf_counter()
     session = _opened(arguments)
     remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
@@ -78,7 +81,7 @@ def _watched(arguments: TrainArguments, session: Session) -> Iterator[Watching |
     from nerf_mini.outputs.viewer.watching import Watching
 
     watching = Watching(session, warn=say)
-    server = listen(watching.service, "127.0.0.1", arguments.port, say=say)
+    server = listen(watching.service, "127.0.0.1", arguments.view_port, say=say)
     server.start()
     try:
         announce(server, not arguments.no_open, say)
@@ -125,7 +128,7 @@ def _command_to_continue(arguments: TrainArguments, session: Session, seconds_le
     """The command line that goes on with an interrupted run."""
     command = ["nerf-mini", "train", str(arguments.data), "--output", str(session.run.path), "--resume"]
     if arguments.view:
-        command += ["--view", "--port", str(arguments.port), *(["--no-open"] if arguments.no_open else [])]
+        command += ["--view", "--port", str(arguments.view_port), *(["--no-open"] if arguments.no_open else [])]
     if not arguments.report:
         command.append("--no-report")
     steps = arguments.config.training.max_steps

@@ -14,7 +14,9 @@ from nerf_mini.outputs.viewer.guard import Guard
 from nerf_mini.outputs.viewer.server import Service, ViewerServer
 
 MOST_PORTS = 100  # to try
-_TAKEN = (errno.EADDRINUSE, errno.EACCES)  # the second is what Windows says of ports that it keeps for itself
+ORDINARY = 1024  # ports below are for administrators
+# what Windows says of ports that it keeps for itself is what others say of those that one has no right to
+_TAKEN = (errno.EADDRINUSE, errno.EACCES) if sys.platform == "win32" else (errno.EADDRINUSE,)
 
 
 def listen(
@@ -32,6 +34,9 @@ def listen(
             why = error.strerror if isinstance(error, OSError) else "no host can be called so"
             raise UserError(f"--host {plain(host)}: is no address of this machine ({why}).") from error
         except OSError as error:
+            if error.errno == errno.EACCES and error.errno not in _TAKEN:
+                text = f"--port {port}: port {candidate} is not for ordinary users; choose one from {ORDINARY} on."
+                raise UserError(text) from error
             if error.errno not in _TAKEN:
                 raise UserError(f"--host {plain(host)}: cannot be listened on ({error.strerror}).") from error
             continue

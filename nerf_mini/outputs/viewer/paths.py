@@ -18,8 +18,9 @@ from nerf_mini.outputs.viewer.requests import LEAST_FOV, MOST_FOV, MOST_SIDE, be
 from nerf_mini.runs.folder import Run
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
-MOST_KEYFRAMES, MOST_FRAMES = 200, 10_000
-MOST_SECONDS, MOST_PER_SECOND = 600.0, 120.0
+DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.ASCII | re.IGNORECASE)  # on Windows, with any ending
+MOST_KEYFRAMES = 200
+PAGE_FRAMES, PAGE_SECONDS, PAGE_RATE = 10_000, 600.0, 120.0  # of what a page may make; files may have more
 SHOWN_KEYFRAMES = 24  # of a path that another program made without saying of what
 
 
@@ -43,10 +44,10 @@ class Timing:
             raise UserError(f"'loop' must be true or false, not {quoted(loop)}.")
         poses = np.stack([pose(frame, "pose") for frame in frames])
         fields = np.array([between(frame, "fov", LEAST_FOV, MOST_FOV) for frame in frames])
-        seconds = between(content, "seconds", 0.1, MOST_SECONDS)
-        per_second = between(content, "frames_per_second", 1.0, MOST_PER_SECOND)
-        if seconds * per_second > MOST_FRAMES:
-            raise UserError(f"a path has at most {MOST_FRAMES} frames, not {seconds * per_second:.0f}.")
+        seconds = between(content, "seconds", 0.1, PAGE_SECONDS)
+        per_second = between(content, "frames_per_second", 1.0, PAGE_RATE)
+        if seconds * per_second > PAGE_FRAMES:
+            raise UserError(f"a path has at most {PAGE_FRAMES} frames, not {seconds * per_second:.0f}.")
         return cls(Keyframes(poses, fields, loop), seconds, per_second)
 
 
@@ -63,6 +64,8 @@ class PathFolder:
     def _file(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise UserError(f"{quoted(name)}: names of paths have 1 to 40 letters, digits, _ and -.")
+        if DEVICE.fullmatch(name):
+            raise UserError(f"{quoted(name)}: names of paths are no devices of Windows; choose another.")
         return self._folder / f"{name}.json"
 
     def preview(self, content: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`nerf-mini view` as people run it: a process, its terminal, and pages that ask it all at once."""
 
+import errno
 import http.client
 import json
 import os
@@ -160,6 +161,13 @@ def test_a_wrong_port_begins_no_run(blobs, tmp_path, capsys):
     assert "from 0 to 65535" in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("option", [("--port", "7007"), ("--no-open",)])
+def test_options_of_the_viewer_without_it_are_refused(blobs, tmp_path, capsys, option):
+    assert main(["train", str(blobs), "--output", str(tmp_path / "run"), *option]) == 2
+    error = capsys.readouterr().err
+    assert option[0] in error and "add --view" in error and not (tmp_path / "run").exists()
+
+
 def test_a_run_without_its_data_has_cameras_without_pictures(own_run):
     saved = json.loads((own_run / "config.json").read_text())
     (own_run / "config.json").write_text(json.dumps({**saved, "data": str(own_run / "gone")}))
@@ -240,6 +248,18 @@ def test_ports_that_are_taken_are_passed_over(monkeypatch):
         monkeypatch.setattr(listening, "MOST_PORTS", 1)
         with pytest.raises(UserError, match="is free"):
             listen(quiet(), "127.0.0.1", first.port)
+
+
+def test_a_port_without_the_right_to_it_is_not_called_taken(monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(listening, "ViewerServer", refuse)
+    with pytest.raises(UserError, match="port 80 is not for ordinary users; choose one from 1024 on"):
+        listen(quiet(), "127.0.0.1", 80)
+    monkeypatch.setattr(listening, "_TAKEN", (errno.EADDRINUSE, errno.EACCES))  # as on Windows
+    with pytest.raises(UserError, match="no port from 80 to 179 is free"):
+        listen(quiet(), "127.0.0.1", 80)
 
 
 @pytest.mark.parametrize("host", ["x" * 300, "a..b", "\udcff", "203.0.113.7"])

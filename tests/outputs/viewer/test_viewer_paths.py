@@ -81,6 +81,13 @@ def test_names_are_no_paths(folder, name):
             call()
 
 
+@pytest.mark.parametrize("name", ["con", "NUL", "Aux", "com1", "LPT9"])
+def test_devices_of_windows_are_no_names(folder, name):
+    with pytest.raises(UserError, match="names of paths"):
+        folder.write(name, PATH)
+    assert folder.names() == []
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [({"keyframes": []}, "keyframes"), ({"keyframes": [3]}, "keyframes"), ({"keyframes": KEYS * 70}, "keyframes"),
