@@ -71,7 +71,7 @@ class Facts:
         space: what the scene fills.
         parameters: how many values were learnt.
         fingerprint: the same for runs that are the same to the bit.
-        command: what repeats the run; None where its data was made from arrays.
+        command: what repeats the run, where its data is at hand; None where that was made from arrays.
         trained_on: None where the report was not made when the run ended.
         made_on: where the report was made, and the seconds per view were measured.
     """
@@ -158,20 +158,22 @@ def command(run: Run, trainer: Trainer, preset: str) -> str | None:
     """
     if run.data is None:
         return None
-    words = ["nerf-mini", "train", _from_here(run.data), *options(trainer.config, preset)]
+    words = ["nerf-mini", "train", _handed_on(run.data), *options(trainer.config, preset)]
     if trainer.config.training.max_steps is None:
         words += ["--max-seconds", str(math.ceil(trainer.state.seconds))]
     if "--seed" not in words:
         words += ["--seed", str(trainer.config.seed)]
-    return shlex.join([*words, "--output", f"{_from_here(run.path.resolve())}-again"])
+    return shlex.join([*words, "--output", f"{_handed_on(run.path)}-again"])
 
 
-def _from_here(path: Path) -> str:
-    """A path as one would type it: from the current folder if it lies in there."""
+def _handed_on(path: Path) -> str:
+    """A path for others: from the current folder if it lies in there, else its name. Where this machine keeps it is
+    nobody's business."""
+    path = path.resolve()
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
-        return str(path)
+        return path.name
 
 
 def _count(parameters: Any) -> int:

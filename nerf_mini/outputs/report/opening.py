@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,10 +58,19 @@ def opened(path: Path, data: Path | None = None, shared: Scene | None = None) ->
         except UserError as error:
             if data is not None:
                 raise
-            missing = str(error)
+            missing = handed_on(str(error), run)
     problems: list[str] = []
     trainer = restored_trainer(run, scene, problems.append)
-    return OpenedRun(run, trainer, tuple(problems), missing)
+    return OpenedRun(run, trainer, tuple(handed_on(problem, run) for problem in problems), missing)
+
+
+def handed_on(text: str, run: Run) -> str:
+    """A sentence for others: the folders of the run and of its data become their names, and that of the user ~."""
+    home, data = Path(os.path.expanduser("~")), [] if run.data is None else [run.data]
+    for folder in sorted({run.path, run.path.resolve(), *data, home}, key=lambda folder: -len(str(folder))):
+        if len(folder.parts) > 1:
+            text = text.replace(str(folder), "~" if folder == home else folder.name)
+    return text
 
 
 def scored(

@@ -199,6 +199,7 @@ def test_without_its_data_a_run_shows_what_it_can(own_run, tmp_path):
     page = sound(report_of_run(own_run))
     assert "not there any more" in page.words and "test view 0" in page.words and "Scores" not in page.words
     assert len(page.all("svg")) == 4 and not page.all("input") and "depth of" in str(page.all("img"))
+    keeps_to_itself(own_run, tmp_path)
 
 
 def test_a_damaged_checkpoint_is_a_warning(own_run):
@@ -206,6 +207,15 @@ def test_a_damaged_checkpoint_is_a_warning(own_run):
     newest.write_bytes(newest.read_bytes()[:999])
     page = sound(report_of_run(own_run))
     assert "Falling back to the checkpoint of step 16" in page.words and "is at step 16 of 20" in page.words
+    assert f"{own_run.name}/checkpoints/{newest.name}" in page.words
+    keeps_to_itself(own_run, own_run.parent)
+
+
+def keeps_to_itself(run: Path, folder: Path) -> None:
+    """Whoever gets a report does not learn where this machine keeps things."""
+    for name in ("report.html", "report.json"):
+        text = (run / name).read_text(encoding="utf-8")
+        assert run.name in text and str(folder) not in text and str(Path.home()) not in text
 
 
 def test_views_are_few_however_many_there_are(reported_run, tmp_path, monkeypatch):
