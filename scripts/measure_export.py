@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "outputs" / "export")]
 from exact_surfaces import signed_distance  # noqa: E402
 
 from nerf_mini.io.images import composite  # noqa: E402
-from nerf_mini.outputs.export.base import ExportRequest, Job  # noqa: E402
+from nerf_mini.outputs.export.base import ExportRequest, ExportTask  # noqa: E402
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level  # noqa: E402
 from nerf_mini.outputs.export.lattices import Lattice  # noqa: E402
 from nerf_mini.outputs.export.mesh import LEAST_PART, colored, surface  # noqa: E402
@@ -76,13 +76,13 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=256)
     arguments = parser.parse_args()
     trainer = load_trainer(arguments.run, arguments.data)
-    job = Job(trainer, ExportRequest(resolution=arguments.resolution), Path("mesh.ply"))
+    task = ExportTask(trainer, ExportRequest(resolution=arguments.resolution), Path("mesh.ply"))
     started, worked = time.perf_counter(), time.process_time()
-    box = chosen_box(job)
+    box = chosen_box(task)
     lattice = Lattice.filling(box, arguments.resolution)
-    level = surface_level(trainer, box, job.world)
-    whole = surface(job, lattice, level).large_parts(LEAST_PART)
-    mesh = colored(job, whole, lattice, LEAST_PART)
+    level = surface_level(trainer, box, task.world)
+    whole = surface(task, lattice, level).large_parts(LEAST_PART)
+    mesh = colored(task, whole, lattice, LEAST_PART)
     print(
         f"level {level:.2f}; {len(mesh.faces)} faces in {time.perf_counter() - started:.1f} s, of CPU"
         f" {time.process_time() - worked:.1f} s"

@@ -20,6 +20,7 @@ from nerf_mini.outputs.free_views import free_cameras
 from nerf_mini.outputs.memory import require_memory_for_pictures
 from nerf_mini.outputs.video import FRAMES_PER_SECOND, VIDEOS, check_rate, video_file
 from nerf_mini.rendering.images import RenderedImage, depth_picture, disparity_picture, render_progressively
+from nerf_mini.rendering.shading import OPAQUE
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.training import Trainer
@@ -181,7 +182,7 @@ def _nearest(trainer: Trainer, cameras: Cameras) -> float:
     some = cameras[np.unique(np.linspace(0, len(cameras) - 1, DEPTH_VIEWS).astype(np.int64))]
     small = some.scaled(min(1.0, DEPTH_WIDTH / float(some.size.min())))
     images = [trainer.render(small, view) for view in range(len(small))]
-    seen = np.concatenate([image.depth[image.opacity > 0.5] for image in images])
+    seen = np.concatenate([image.depth[image.opacity > OPAQUE] for image in images])
     return float(np.quantile(seen, 0.02)) if len(seen) else 1.0
 
 

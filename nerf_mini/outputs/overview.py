@@ -40,7 +40,7 @@ class _Panel:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _Subject:
     """What is drawn: cameras in what they stand in, and points (n, 3)."""
 
     cameras: SceneCameras
@@ -65,32 +65,32 @@ def scene_overview(scene: Scene) -> np.ndarray:
 
 def cameras_overview(cameras: SceneCameras, points: np.ndarray | None = None) -> np.ndarray:
     """Cameras, and points (n, 3) if there are any, from above and from the side: uint8 (height, width, 3)."""
-    stage = _Stage(cameras, np.zeros((0, 3)) if points is None else points)
+    subject = _Subject(cameras, np.zeros((0, 3)) if points is None else points)
     width, height = 2 * PANEL + MARGIN, HEADER + PANEL + FOOTER
     paper = Image.new("RGB", (_FINER * width, _FINER * height), _PAPER)
     draw = ImageDraw.Draw(paper)
-    center, half = _framed(stage)
+    center, half = _framed(subject)
     for title, up, left in (("from above", 1, 0), ("from the side", 2, PANEL + MARGIN)):
         draw.text((_FINER * (left + 4), _FINER * 12), title, fill=_INK, font=_font(18))
-        paper.paste(_drawn(_Panel(0, up, center, half), stage), (_FINER * left, _FINER * HEADER))
-    _draw_legend(draw, stage, height)
+        paper.paste(_drawn(_Panel(0, up, center, half), subject), (_FINER * left, _FINER * HEADER))
+    _draw_legend(draw, subject, height)
     return np.asarray(paper.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _drawn(panel: _Panel, stage: _Stage) -> Image.Image:
+def _drawn(panel: _Panel, subject: _Subject) -> Image.Image:
     """The square of a panel."""
     square = Image.new("RGB", (_FINER * PANEL, _FINER * PANEL), _PAPER)
     draw = ImageDraw.Draw(square)
-    _draw_middle(draw, panel, stage)
-    _draw_points(draw, panel, stage.points)
-    _draw_cameras(draw, panel, stage)
+    _draw_middle(draw, panel, subject)
+    _draw_points(draw, panel, subject.points)
+    _draw_cameras(draw, panel, subject)
     _draw_frame(draw, panel)
     return square
 
 
-def _framed(stage: _Stage) -> tuple[np.ndarray, float]:
+def _framed(subject: _Subject) -> tuple[np.ndarray, float]:
     """The middle and half the side of a cube that holds the cameras, and most of the points."""
-    aim, points = stage.aim, stage.points
+    aim, points = subject.aim, subject.points
     lowest, highest = aim.positions.min(axis=0), aim.positions.max(axis=0)
     center = 0.5 * (lowest + highest)
     half = max(float(np.abs(aim.positions - center).max()), 1e-6 * aim.distance)
@@ -125,9 +125,9 @@ def _draw_points(draw: ImageDraw.ImageDraw, panel: _Panel, points: np.ndarray) -
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=_POINTS)
 
 
-def _draw_middle(draw: ImageDraw.ImageDraw, panel: _Panel, stage: _Stage) -> None:
+def _draw_middle(draw: ImageDraw.ImageDraw, panel: _Panel, subject: _Subject) -> None:
     """The box of a bounded scene, the middle of an unbounded one, and a cross at what the cameras look at."""
-    space = stage.cameras.space
+    space = subject.cameras.space
     if space is not None and space.kind != "forward" and np.isfinite(space.radius):
         corner = np.full(3, space.radius)
         ends = panel.place(np.stack([np.asarray(space.center) - corner, np.asarray(space.center) + corner]))
@@ -135,16 +135,16 @@ def _draw_middle(draw: ImageDraw.ImageDraw, panel: _Panel, stage: _Stage) -> Non
         shape = draw.ellipse if space.kind == "unbounded" else draw.rectangle
         if right - left < 4 * _FINER * PANEL:
             shape((left, top, right, bottom), outline=_FAINT, width=_FINER)
-    if stage.aim.front > 0.5:
-        (x, y), arm = panel.place(stage.aim.target[None])[0].tolist(), 6 * _FINER
+    if subject.aim.front > 0.5:
+        (x, y), arm = panel.place(subject.aim.target[None])[0].tolist(), 6 * _FINER
         draw.line((x - arm, y, x + arm, y), fill=_INK, width=_FINER)
         draw.line((x, y - arm, x, y + arm), fill=_INK, width=_FINER)
 
 
-def _draw_cameras(draw: ImageDraw.ImageDraw, panel: _Panel, stage: _Stage) -> None:
+def _draw_cameras(draw: ImageDraw.ImageDraw, panel: _Panel, subject: _Subject) -> None:
     """Each camera as a pyramid that opens to what it sees."""
-    reach = _FRUSTUM * panel.half * min(1.0, math.sqrt(30 / len(stage.aim.poses)) + 0.3)
-    for split, cameras, view in stage.views():
+    reach = _FRUSTUM * panel.half * min(1.0, math.sqrt(30 / len(subject.aim.poses)) + 0.3)
+    for split, cameras, view in subject.views():
         x, y = np.minimum(0.5 * cameras.size[view] / cameras.focal[view], 2.0).tolist()
         base = np.array([[-x, y, -1], [x, y, -1], [x, -y, -1], [-x, -y, -1]])
         base *= reach / np.linalg.norm(base[0])
@@ -158,11 +158,11 @@ def _draw_cameras(draw: ImageDraw.ImageDraw, panel: _Panel, stage: _Stage) -> No
         draw.ellipse((apex[0] - 5, apex[1] - 5, apex[0] + 5, apex[1] + 5), fill=color)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, stage: _Stage, height: int) -> None:
+def _draw_legend(draw: ImageDraw.ImageDraw, subject: _Subject, height: int) -> None:
     x, y = _FINER * MARGIN / 2, _FINER * (height - FOOTER / 2)
-    entries = [(f"{len(cameras)} {split}", _COLORS[split]) for split, cameras in stage.cameras.splits.items()]
-    if len(stage.points):
-        entries.append((f"{len(stage.points)} sparse points", _POINTS))
+    entries = [(f"{len(cameras)} {split}", _COLORS[split]) for split, cameras in subject.cameras.splits.items()]
+    if len(subject.points):
+        entries.append((f"{len(subject.points)} sparse points", _POINTS))
     font, radius = _font(15), 5 * _FINER
     for text, color in entries:
         draw.ellipse((x, y - radius, x + 2 * radius, y + radius), fill=color)

@@ -169,6 +169,12 @@ class Trainer:
         """The training cameras with what was learnt of them."""
         return self.calibration.cameras(self.state.parameters)
 
+    @property
+    def refined_cameras(self) -> SceneCameras:
+        """Those of the scene, the training cameras with what was learnt of them."""
+        cameras = self.cameras
+        return replace(cameras, splits={**cameras.splits, "train": self.training_cameras})
+
     def cameras_of(self, views: Views) -> Cameras:
         """The cameras to render views with: those of the training views as refined, others as given.
 

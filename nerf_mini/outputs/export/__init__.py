@@ -13,7 +13,7 @@ from nerf_mini.config.limits import flag
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.io.files import write_json
 from nerf_mini.outputs.export import cameras, maps, mesh, points
-from nerf_mini.outputs.export.base import Exported, Exporter, ExportRequest, Job, Report, unheard
+from nerf_mini.outputs.export.base import Exported, Exporter, ExportRequest, ExportTask, StageProgress, unheard
 from nerf_mini.training import Trainer
 
 EXPORTERS: dict[str, Exporter] = {
@@ -39,7 +39,7 @@ def write_export(
     kind: str,
     request: ExportRequest | None = None,
     folder: Path = Path("."),
-    report: Report = unheard,
+    progress: StageProgress = unheard,
     warn: Warn = log_warning,
 ) -> Exported:
     """Export a trained scene to `request.output`, by default to a file or folder in `folder`; a JSON beside it, or in
@@ -53,7 +53,7 @@ def write_export(
     _require_fitting(output, exporter)
     exporter.prepare(output)
     started = time.perf_counter()
-    done = exporter.write(Job(trainer, request, output, report, warn))
+    done = exporter.write(ExportTask(trainer, request, output, progress, warn))
     record = {
         "format": FORMAT,
         "kind": kind,

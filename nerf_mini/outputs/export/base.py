@@ -17,12 +17,12 @@ FINEST, COARSEST = 2048, 8  # cells along the longest side of a box
 MOST_POINTS = 100_000_000
 FARTHEST, THINNEST = 1e9, 1e-9  # of a box: corners from the origin, and sides, in the unit of the capture
 
-Report = Callable[[str, int, int], None]
+StageProgress = Callable[[str, int, int], None]
 """Told the stage of the work, how much of it is done, and how much there is."""
 
 
 def unheard(stage: str, done: int, total: int) -> None:
-    """The `Report` of whoever names none."""
+    """The `StageProgress` of whoever names none."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportTask:
     """A trained scene to export: its trainer, what is asked for, where to, and who is told about it.
 
     Attributes:
@@ -99,7 +99,7 @@ class Job:
     trainer: Trainer
     request: ExportRequest
     output: Path
-    report: Report = unheard
+    progress: StageProgress = unheard
     warn: Warn = log_warning
     world: CaptureWorld = field(init=False)
 
@@ -124,7 +124,7 @@ class Exporter:
     describes: str
     suffixes: tuple[str, ...]
     options: tuple[str, ...]
-    write: Callable[[Job], Exported]
+    write: Callable[[ExportTask], Exported]
     prepare: Callable[[Path], None] = lambda output: None
 
     @property

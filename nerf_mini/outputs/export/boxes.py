@@ -7,28 +7,28 @@ import numpy as np
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.regions import Region, make_region
-from nerf_mini.outputs.export.base import CaptureWorld, Job
+from nerf_mini.outputs.export.base import CaptureWorld, ExportTask
 from nerf_mini.outputs.export.training_rays import SurfacePoints, random_rays, surface_points
 from nerf_mini.samplers import OccupancySampler
 from nerf_mini.training import Trainer
 
 RAYS = 5000  # that look for the surface
 BEGINS = 0.95  # transmittance where a surface begins, for its level; see docs/export.md
-OPAQUE = 0.95  # of rays that meet a surface
+FIRM = 0.95  # opacity of rays that end in the scene
 FEWEST = 50  # of them
 MOST_SEEN = 0.05, 0.9  # quantiles of the places seen, between which a scene without a middle is taken
 MARGIN = 0.1  # by which that box is widened on either side, as a share of its side
 
 
-def chosen_box(job: Job) -> Crop:
+def chosen_box(task: ExportTask) -> Crop:
     """The box that is asked for; else what the scene is about.
 
     That is its cube, or the cube around the middle of an unbounded scene, whose half side is its inner radius. What
     lies ahead of forward-facing cameras has no middle: there it is the box of most of what they see.
     """
-    if job.request.box is not None:
-        return job.world.box_in_scene(np.array(job.request.box))
-    trainer, space = job.trainer, job.trainer.cameras.space
+    if task.request.box is not None:
+        return task.world.box_in_scene(np.array(task.request.box))
+    trainer, space = task.trainer, task.trainer.cameras.space
     if space is not None and space.kind == "forward":
         return _seen_box(trainer)
     if space is not None and space.kind == "unbounded":
@@ -59,7 +59,7 @@ def _opaque_points(trainer: Trainer) -> SurfacePoints:
     """Where rays of the training cameras meet what they end at."""
     rays = random_rays(trainer.training_cameras, RAYS, np.random.default_rng(0))
     points = surface_points(trainer, rays, BEGINS)
-    return points[points.opacity > OPAQUE]
+    return points[points.opacity > FIRM]
 
 
 def surface_level(trainer: Trainer, box: Crop, world: CaptureWorld) -> float:

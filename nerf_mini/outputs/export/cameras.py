@@ -10,7 +10,7 @@ import numpy as np
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.outputs.export.base import Exported, Exporter, Job
+from nerf_mini.outputs.export.base import Exported, Exporter, ExportTask
 from nerf_mini.scenes.scene import SparsePoints
 from nerf_mini.scenes.writers import WRITERS, Capture
 
@@ -19,43 +19,42 @@ _IMAGES = "images"
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 
 
-def write(job: Job) -> Exported:
+def write(task: ExportTask) -> Exported:
     """See `Exporter`. A format that cannot hold the lens is left out, with a warning."""
-    capture = capture_of(job)
+    capture = capture_of(task)
     written, problems = [], []
     for kind in FORMATS:
         try:
-            WRITERS[kind].write(job.output, capture)
+            WRITERS[kind].write(task.output, capture)
             written.append(kind)
         except UserError as error:
             problems.append(str(error))
     if not written:
         raise UserError(" ".join(problems))
     for problem in problems:
-        job.warn(problem)
-    splits = split_cameras(job)
+        task.warn(problem)
+    splits = split_cameras(task)
     counts = {split: len(cameras) for split, cameras in splits.items()}
     record = {"formats": written, "cameras": counts, "axes": "those of the capture"}
-    return Exported(written_files(job.output), f"{len(capture.names)} cameras as {' and '.join(written)}", record)
+    return Exported(written_files(task.output), f"{len(capture.names)} cameras as {' and '.join(written)}", record)
 
 
-def split_cameras(job: Job) -> dict[str, Cameras]:
+def split_cameras(task: ExportTask) -> dict[str, Cameras]:
     """The cameras of each split, in the capture's coordinates; those of the training views as refined."""
-    trainer = job.trainer
-    splits = {**trainer.cameras.splits, "train": trainer.training_cameras}
-    return {split: in_world(cameras, job.world.to_capture) for split, cameras in splits.items()}
+    splits = task.trainer.refined_cameras.splits
+    return {split: in_world(cameras, task.world.to_capture) for split, cameras in splits.items()}
 
 
-def capture_of(job: Job) -> Capture:
+def capture_of(task: ExportTask) -> Capture:
     """All cameras with the names of their pictures."""
-    splits = split_cameras(job)
-    names = {split: picture_names(job, split, len(cameras)) for split, cameras in splits.items()}
+    splits = split_cameras(task)
+    names = {split: picture_names(task, split, len(cameras)) for split, cameras in splits.items()}
     every = tuple(name for split in splits for name in names[split])
     if len(set(every)) < len(every):
         names = {split: numbered(split, len(cameras)) for split, cameras in splits.items()}
         every = tuple(name for split in splits for name in names[split])
     held_out = tuple(name for split in splits if split != "train" for name in names[split])
-    return Capture(joined(list(splits.values())), every, _sparse_points(job), held_out=held_out)
+    return Capture(joined(list(splits.values())), every, _sparse_points(task), held_out=held_out)
 
 
 def joined(parts: list[Cameras]) -> Cameras:
@@ -64,12 +63,12 @@ def joined(parts: list[Cameras]) -> Cameras:
     return Cameras(*(np.concatenate([np.asarray(getattr(part, name)) for part in parts]) for name in names))
 
 
-def _sparse_points(job: Job) -> SparsePoints | None:
+def _sparse_points(task: ExportTask) -> SparsePoints | None:
     """Those of the data set, if it is there."""
-    scene = job.trainer.scene
+    scene = task.trainer.scene
     if scene is None or scene.points is None:
         return None
-    return replace(scene.points, positions=job.world.points(scene.points.positions), observations=None)
+    return replace(scene.points, positions=task.world.points(scene.points.positions), observations=None)
 
 
 def numbered(split: str, count: int) -> list[str]:
@@ -77,9 +76,9 @@ def numbered(split: str, count: int) -> list[str]:
     return [f"{split}/{index:04d}.png" for index in range(count)]
 
 
-def picture_names(job: Job, split: str, count: int) -> list[str]:
+def picture_names(task: ExportTask, split: str, count: int) -> list[str]:
     """The files of a split's pictures, relative to the folder of pictures, if the data set is there; else numbers."""
-    scene = job.trainer.scene
+    scene = task.trainer.scene
     views = None if scene is None else scene.splits.get(split)
     if scene is None or views is None:
         return numbered(split, count)

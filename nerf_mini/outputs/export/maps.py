@@ -13,32 +13,31 @@ from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.files import write_atomically
 from nerf_mini.io.images import write_image
-from nerf_mini.outputs.export.base import Exported, Exporter, Job
-from nerf_mini.outputs.export.training_rays import reached
+from nerf_mini.outputs.export.base import Exported, Exporter, ExportTask
+from nerf_mini.outputs.export.training_rays import SURFACE, reached
 from nerf_mini.outputs.memory import require_memory_for_pictures
 from nerf_mini.rendering.shading import OPAQUE, surface_normals
 
-SURFACE = 0.9  # transmittance where a surface is taken to be
 COARSE, LEAST_PIXELS = 8, 32  # times smaller are pictures in which the largest depth is looked for, but not below
 HEADROOM = 1.25  # for what they miss
 DEEPEST = 65535
 
 
-def write(job: Job) -> Exported:
+def write(task: ExportTask) -> Exported:
     """See `Exporter`."""
-    split, cameras = chosen_cameras(job)
-    unit = depth_unit(job, cameras)
+    split, cameras = chosen_cameras(task)
+    unit = depth_unit(task, cameras)
     views, files = [], []
     for view in range(len(cameras)):
-        depth, normals = surface_maps(job, cameras, view)
+        depth, normals = surface_maps(task, cameras, view)
         entry: dict[str, Any] = {"view": view, "size": cameras.size[view].tolist()}
         for kind in ("depth", "normal"):
             entry[kind] = f"{kind}/{split}_{view:03d}.png"
-            files.append(job.output / entry[kind])
+            files.append(task.output / entry[kind])
         _write_depth(files[-2], depth / unit)
         write_image(files[-1], np.where(normals.any(axis=-1, keepdims=True), 0.5 * (normals + 1), 0.0))
         views.append(entry)
-        job.report("maps", view + 1, len(cameras))
+        task.progress("maps", view + 1, len(cameras))
     record = {
         "split": split,
         "depth_unit": unit,
@@ -49,10 +48,9 @@ def write(job: Job) -> Exported:
     return Exported(tuple(files), f"depth and normals of {len(cameras)} views", record)
 
 
-def chosen_cameras(job: Job) -> tuple[str, Cameras]:
+def chosen_cameras(task: ExportTask) -> tuple[str, Cameras]:
     """The split that is asked for, by default the held-out one if there is any, and its cameras in the scene."""
-    trainer, request = job.trainer, job.request
-    splits = {**trainer.cameras.splits, "train": trainer.training_cameras}
+    request, splits = task.request, task.trainer.refined_cameras.splits
     split = request.split or ("test" if "test" in splits else "train")
     if split not in splits:
         raise UserError(f"--split {quoted(split)}: this run has only {', '.join(splits)}.")
@@ -70,28 +68,28 @@ def looks_ahead(cameras: Cameras) -> bool:
     return bool(np.isfinite(cameras.frustums()).all())
 
 
-def surface_maps(job: Job, cameras: Cameras, view: int) -> tuple[np.ndarray, np.ndarray]:
+def surface_maps(task: ExportTask, cameras: Cameras, view: int) -> tuple[np.ndarray, np.ndarray]:
     """The depth (height, width), in the capture's unit and 0 where nothing is, and unit normals (height, width, 3) in
     the capture's axes, 0 where there are none."""
     width, height = cameras.size[view].tolist()
     rays = cameras.image_rays(view)
-    image = job.trainer.render(cameras, view)
-    distance = reached(job.trainer, rays, SURFACE).reshape(height, width)
+    image = task.trainer.render(cameras, view)
+    distance = reached(task.trainer, rays, SURFACE).reshape(height, width)
     known = (image.opacity > OPAQUE) & np.isfinite(distance)
     depth = np.where(known, distance, 0.0).astype(np.float32)
     shown = replace(image, depth=depth, opacity=known.astype(np.float32))
-    normals = job.world.directions(surface_normals(shown, cameras, view))
+    normals = task.world.directions(surface_normals(shown, cameras, view))
     if looks_ahead(cameras):
         ahead = -(rays.directions @ cameras.poses[view, :3, 2]).reshape(height, width)
         depth = depth * ahead
-    return depth * job.world.scale, normals
+    return depth * task.world.scale, normals
 
 
-def depth_unit(job: Job, cameras: Cameras) -> float:
+def depth_unit(task: ExportTask, cameras: Cameras) -> float:
     """The length that one step of a 16-bit depth stands for, the same in all views: the largest depth of small pictures
     just fits."""
     small = cameras.scaled(min(1.0, max(1 / COARSE, LEAST_PIXELS / int(cameras.size.min()))))
-    largest = max(float(surface_maps(job, small, view)[0].max()) for view in range(len(small)))
+    largest = max(float(surface_maps(task, small, view)[0].max()) for view in range(len(small)))
     if largest == 0:
         raise UserError("nothing opaque is seen by these cameras: there is no depth to write. Train longer.")
     return HEADROOM * largest / DEEPEST

@@ -9,7 +9,7 @@ import numpy as np
 
 from nerf_mini import ops
 from nerf_mini.errors import UserError
-from nerf_mini.outputs.export.base import Exported, Exporter, Job
+from nerf_mini.outputs.export.base import Exported, Exporter, ExportTask
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level
 from nerf_mini.outputs.export.lattices import Lattice, density_slabs
 from nerf_mini.outputs.export.mesh_files import SUFFIXES, require_trimesh, upright_rotation, write_mesh
@@ -24,30 +24,30 @@ BYTES, VERTICES_PER_CELL, BYTES_PER_VERTEX, MOST_MEMORY = 600 << 20, 1.0, 450, 0
 OUTSIDE = 0.02  # of the box's side: from where vertices are looked at that no camera sees
 
 
-def write(job: Job) -> Exported:
+def write(task: ExportTask) -> Exported:
     """See `Exporter`."""
-    box = chosen_box(job)
-    lattice = Lattice.filling(box, job.request.resolution or RESOLUTION)
+    box = chosen_box(task)
+    lattice = Lattice.filling(box, task.request.resolution or RESOLUTION)
     require_memory(lattice, memory_of_machine())
-    scale = job.world.scale
-    given = job.request.level
-    level = surface_level(job.trainer, box, job.world) if given is None else given * scale
-    mesh = surface(job, lattice, level)
-    least = 1.0 if job.request.largest else LEAST_PART
-    mesh = colored(job, mesh.large_parts(least), lattice, least)
-    placed = TriangleMesh(job.world.points(mesh.vertices), mesh.faces, mesh.colors)
-    write_mesh(job.output, placed, upright_rotation(up_in_capture(job)))
-    record = _record(job, lattice, level, placed)
+    scale = task.world.scale
+    given = task.request.level
+    level = surface_level(task.trainer, box, task.world) if given is None else given * scale
+    mesh = surface(task, lattice, level)
+    least = 1.0 if task.request.largest else LEAST_PART
+    mesh = colored(task, mesh.large_parts(least), lattice, least)
+    placed = TriangleMesh(task.world.points(mesh.vertices), mesh.faces, mesh.colors)
+    write_mesh(task.output, placed, upright_rotation(up_in_capture(task)))
+    record = _record(task, lattice, level, placed)
     closed = "watertight" if record["watertight"] else "open"
     summary = f"{len(placed.vertices)} vertices, {len(placed.faces)} faces, {closed}; level {record['level']:.3g}"
-    return Exported((job.output,), summary, record)
+    return Exported((task.output,), summary, record)
 
 
-def up_in_capture(job: Job) -> np.ndarray:
+def up_in_capture(task: ExportTask) -> np.ndarray:
     """The unit vector (3,) that points up in the capture: scenes have z up, or y where they lie before the cameras."""
-    space = job.trainer.cameras.space
+    space = task.trainer.cameras.space
     up = (0.0, 1.0, 0.0) if space is not None and space.kind == "forward" else (0.0, 0.0, 1.0)
-    return job.world.directions(np.array(up))
+    return task.world.directions(np.array(up))
 
 
 def require_memory(lattice: Lattice, there: int | None) -> None:
@@ -61,7 +61,7 @@ def require_memory(lattice: Lattice, there: int | None) -> None:
         )
 
 
-def surface(job: Job, lattice: Lattice, level: float) -> TriangleMesh:
+def surface(task: ExportTask, lattice: Lattice, level: float) -> TriangleMesh:
     """All of the surface on which the density has a level, in the scene; open where it reaches the border of the box.
 
     Raises UserError where there is none.
@@ -71,15 +71,15 @@ def surface(job: Job, lattice: Lattice, level: float) -> TriangleMesh:
     def slabs() -> Iterator[np.ndarray]:
         nonlocal highest
         done = 0
-        for slab in density_slabs(job.trainer, lattice):
+        for slab in density_slabs(task.trainer, lattice):
             done += len(slab)
             highest = max(highest, float(slab.max()))
-            job.report("densities", done, lattice.shape[0])
+            task.progress("densities", done, lattice.shape[0])
             yield slab
 
     found = ops.surface_nets(slabs(), level)
     if not len(found.faces):
-        scale = job.world.scale
+        scale = task.world.scale
         raise UserError(
             f"the box holds no surface of density {level / scale:.3g}; the highest density in it is"
             f" {highest / scale:.3g}. Choose another --box, or a lower --level."
@@ -87,15 +87,15 @@ def surface(job: Job, lattice: Lattice, level: float) -> TriangleMesh:
     return TriangleMesh(lattice.points(found.vertices), found.faces)
 
 
-def colored(job: Job, mesh: TriangleMesh, lattice: Lattice, least_part: float) -> TriangleMesh:
+def colored(task: ExportTask, mesh: TriangleMesh, lattice: Lattice, least_part: float) -> TriangleMesh:
     """The part of a mesh that training cameras see, unless all is wanted, and colours for it."""
     normals, side = mesh.normals(), float(np.max(lattice.box.sides))
-    cameras = some_cameras(job.trainer.training_cameras, max(lattice.shape))
-    sight = sight_of(job.trainer, cameras, mesh.vertices, normals, closeness(lattice.spacing, side), job.report)
+    cameras = some_cameras(task.trainer.training_cameras, max(lattice.shape))
+    sight = sight_of(task.trainer, cameras, mesh.vertices, normals, closeness(lattice.spacing, side), task.progress)
     colors, known = sight.colors()
-    colors[~known] = colors_from_outside(job.trainer, mesh.vertices[~known], normals[~known], OUTSIDE * side)
+    colors[~known] = colors_from_outside(task.trainer, mesh.vertices[~known], normals[~known], OUTSIDE * side)
     mesh = TriangleMesh(mesh.vertices, mesh.faces, colors)
-    if job.request.keep_unseen:
+    if task.request.keep_unseen:
         return mesh
     seen = sight.seen[mesh.faces].any(axis=1)
     if not seen.any():
@@ -103,11 +103,11 @@ def colored(job: Job, mesh: TriangleMesh, lattice: Lattice, least_part: float) -
     return mesh.with_faces(seen).large_parts(least_part)
 
 
-def _record(job: Job, lattice: Lattice, level: float, mesh: TriangleMesh) -> dict[str, Any]:
-    scale, (open_edges, shared_edges) = job.world.scale, mesh.odd_edges()
+def _record(task: ExportTask, lattice: Lattice, level: float, mesh: TriangleMesh) -> dict[str, Any]:
+    scale, (open_edges, shared_edges) = task.world.scale, mesh.odd_edges()
     return {
         "level": level / scale,
-        "box": job.world.box_record(lattice.box),
+        "box": task.world.box_record(lattice.box),
         "resolution": max(lattice.shape),
         "cells": list(lattice.shape),
         "spacing": lattice.spacing * scale,
@@ -118,7 +118,7 @@ def _record(job: Job, lattice: Lattice, level: float, mesh: TriangleMesh) -> dic
         "open_edges": open_edges,
         "shared_edges": shared_edges,
         "axes": "those of the capture",
-        "up": up_in_capture(job).tolist(),
+        "up": up_in_capture(task).tolist(),
     }
 
 

@@ -8,29 +8,28 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.io.images import to_uint8
 from nerf_mini.io.ply import write_ply_points
-from nerf_mini.outputs.export.base import Exported, Exporter, Job
+from nerf_mini.outputs.export.base import Exported, Exporter, ExportTask
 from nerf_mini.outputs.export.boxes import chosen_box
-from nerf_mini.outputs.export.training_rays import SurfacePoints, random_rays, surface_points
+from nerf_mini.outputs.export.training_rays import SURFACE, SurfacePoints, random_rays, surface_points
 from nerf_mini.outputs.memory import require_memory_for_points
+from nerf_mini.rendering.shading import OPAQUE
 from nerf_mini.training import Trainer
 
 POINTS = 1_000_000
-SURFACE = 0.9  # transmittance at a point; nearer to the truth than the mean depth, see docs/export.md
-OPAQUE = 0.5  # of rays that meet a surface
 RAYS_AT_ONCE = 1 << 17
 MOST_RAYS = 20  # for each point
 NORMAL_STEP = 0.005  # of the box's side, between densities that are compared
 
 
-def write(job: Job) -> Exported:
+def write(task: ExportTask) -> Exported:
     """See `Exporter`."""
-    wanted = job.request.points or POINTS
+    wanted = task.request.points or POINTS
     require_memory_for_points(wanted)
-    box = chosen_box(job)
-    points = met(job, box, wanted)
-    normals = falling(job.trainer, points, NORMAL_STEP * float(np.max(box.sides)))
-    places, world = job.world.points(points.positions), job.world
-    write_ply_points(job.output, places, to_uint8(points.colors), world.directions(normals))
+    box = chosen_box(task)
+    points = met(task, box, wanted)
+    normals = falling(task.trainer, points, NORMAL_STEP * float(np.max(box.sides)))
+    places, world = task.world.points(points.positions), task.world
+    write_ply_points(task.output, places, to_uint8(points.colors), world.directions(normals))
     low, high = places.min(axis=0), places.max(axis=0)
     record = {
         "points": len(points),
@@ -39,27 +38,27 @@ def write(job: Job) -> Exported:
         "bounds": [low.tolist(), high.tolist()],
         "axes": "those of the capture",
     }
-    return Exported((job.output,), f"{len(points)} points", record)
+    return Exported((task.output,), f"{len(points)} points", record)
 
 
-def met(job: Job, box: Crop, wanted: int) -> SurfacePoints:
+def met(task: ExportTask, box: Crop, wanted: int) -> SurfacePoints:
     """Points in a box where random rays of the training cameras meet a surface: as many as wanted, or fewer where most
     rays meet nothing. Raises UserError where there is none."""
-    cameras, rng = job.trainer.training_cameras, np.random.default_rng(0)
+    cameras, rng = task.trainer.training_cameras, np.random.default_rng(0)
     found: list[SurfacePoints] = []
     total = 0
     for _ in range(-(-MOST_RAYS * wanted // RAYS_AT_ONCE)):
-        new = surface_points(job.trainer, random_rays(cameras, min(RAYS_AT_ONCE, 4 * wanted), rng), SURFACE)
+        new = surface_points(task.trainer, random_rays(cameras, min(RAYS_AT_ONCE, 4 * wanted), rng), SURFACE)
         new = new[(new.opacity > OPAQUE) & box.contains(new.positions)]
         found.append(new[np.arange(min(len(new), wanted - total))])
         total += len(found[-1])
-        job.report("points", total, wanted)
+        task.progress("points", total, wanted)
         if total == wanted or (total == 0 and len(found) >= MOST_RAYS):
             break
     if total == 0:
         raise UserError("no ray of the training cameras meets anything in the box: train longer, or change --box.")
     if total < wanted:
-        job.warn(f"{total} points instead of {wanted}: most rays meet nothing in the box.")
+        task.warn(f"{total} points instead of {wanted}: most rays meet nothing in the box.")
     return SurfacePoints.joined(found)
 
 

@@ -8,15 +8,15 @@ import numpy as np
 
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.outputs.export.base import Report
+from nerf_mini.outputs.export.base import StageProgress
 from nerf_mini.outputs.export.training_rays import reached
 from nerf_mini.rendering.images import render_rays
+from nerf_mini.rendering.shading import OPAQUE
 from nerf_mini.training import Trainer
 
 MOST_VIEWS = 100
 LEAST_PIXELS, MOST_PIXELS = 200, 400  # along the longer side of a view: as many as the mesh has cells, within these
 HIDDEN = 0.7  # transmittance; what lies behind the place where it is reached cannot be seen
-OPAQUE = 0.5  # of a ray that has met a surface
 CLOSE_CELLS, CLOSE_SHARE = 2.5, 0.01  # behind what is seen: cells, or a share of the box's side, that still count
 SHARPNESS = 2  # exponent of the cosine by which colours are weighted: who looks straight at it sees it best
 
@@ -44,7 +44,7 @@ def some_cameras(cameras: Cameras, resolution: int) -> Cameras:
 
 
 def sight_of(
-    trainer: Trainer, cameras: Cameras, vertices: np.ndarray, normals: np.ndarray, close: float, report: Report
+    trainer: Trainer, cameras: Cameras, vertices: np.ndarray, normals: np.ndarray, close: float, progress: StageProgress
 ) -> Sight:
     """What cameras see of vertices (v, 3) with normals (v, 3), which lie at most `close`, in scene units, behind what
     the pictures show."""
@@ -54,7 +54,7 @@ def sight_of(
         seen = render_rays(trainer.model, trainer.field, rays, np.zeros(3))
         hidden = reached(trainer, rays, HIDDEN)
         _look(sight, seen, hidden + close, cameras, view, vertices, normals)
-        report("looking", view + 1, len(cameras))
+        progress("looking", view + 1, len(cameras))
     return sight
 
 

@@ -11,6 +11,8 @@ from nerf_mini.geometry.rays import Rays
 from nerf_mini.rendering.images import render_rays
 from nerf_mini.training import Trainer
 
+SURFACE = 0.9  # transmittance where points and depths are; nearer to the truth than the mean depth, see docs/export.md
+
 
 @dataclass(frozen=True)
 class SurfacePoints:

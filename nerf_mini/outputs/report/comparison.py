@@ -11,7 +11,7 @@ from nerf_mini.outputs.report.album import ShownView
 from nerf_mini.outputs.report.doubts import Doubt
 from nerf_mini.outputs.report.facts import Facts
 from nerf_mini.outputs.report.markup import Markup, tag
-from nerf_mini.outputs.report.page import Report, document
+from nerf_mini.outputs.report.page import RunReport, document
 from nerf_mini.outputs.report.pictures import WORST_SHOWN
 from nerf_mini.outputs.report.wording import count, duration, figure, setting, signed
 from nerf_mini.runs.records import ViewScore
@@ -21,7 +21,7 @@ from nerf_mini.runs.records import ViewScore
 class Side:
     """One of the two runs."""
 
-    report: Report
+    report: RunReport
 
     @property
     def facts(self) -> Facts:

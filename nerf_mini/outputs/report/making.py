@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from nerf_mini.errors import UserError
@@ -16,10 +16,10 @@ from nerf_mini.outputs.report.doubts import Evidence, doubts_about
 from nerf_mini.outputs.report.facts import Facts, gather, run_name, write_facts
 from nerf_mini.outputs.report.gallery import Card, animated, gallery_page, link_from, reported
 from nerf_mini.outputs.report.opening import OpenedRun, Progress, opened, restricted, scored
-from nerf_mini.outputs.report.page import Report, report_page
+from nerf_mini.outputs.report.page import RunReport, report_page
 from nerf_mini.outputs.report.pictures import data_uri
 from nerf_mini.runs.evaluation import ScoredView, spread_indices
-from nerf_mini.runs.folder import Run, same_cameras
+from nerf_mini.runs.folder import Run, open_run, same_cameras
 from nerf_mini.runs.history import read_history
 from nerf_mini.runs.records import Evaluation
 from nerf_mini.runs.session import Session
@@ -74,14 +74,14 @@ def _write_report(
     found: OpenedRun, scores: Evaluation | None, album: Album, page: Path, just_trained: bool = False
 ) -> Path:
     facts = gather(found.run, found.trainer, scores, just_trained)
-    report = Report(facts, (), read_history(found.run.metrics), album.shown, _drawing(found.trainer))
+    report = RunReport(facts, (), read_history(found.run.metrics), album.shown, _drawing(found.trainer))
     said = doubts_about(_evidence(found, report, album))
-    write_bytes(page, report_page(Report(facts, said, report.history, report.views, report.drawing)))
+    write_bytes(page, report_page(replace(report, doubts=said)))
     write_facts(facts, page.with_suffix(".json"), doubts=[asdict(doubt) for doubt in said])
     return page
 
 
-def _evidence(found: OpenedRun, report: Report, album: Album) -> Evidence:
+def _evidence(found: OpenedRun, report: RunReport, album: Album) -> Evidence:
     masked = [view.pictures.masked for view in report.views]
     share = sum(masked) / len(masked) if masked else 0.0
     return Evidence(report.facts, report.history, album.border_share, share, found.problems, found.missing_data)
@@ -89,11 +89,8 @@ def _evidence(found: OpenedRun, report: Report, album: Album) -> Evidence:
 
 def _drawing(trainer: Trainer) -> str:
     """The cameras, as they were refined where they were."""
-    cameras = trainer.cameras
-    splits = {**cameras.splits, "train": trainer.training_cameras}
-    shown = SceneCameras(splits, cameras.background, cameras.space, cameras.to_capture)
     points = None if trainer.scene is None else trainer.scene.points
-    return data_uri(cameras_overview(shown, None if points is None else points.positions))
+    return data_uri(cameras_overview(trainer.refined_cameras, None if points is None else points.positions))
 
 
 def _html_file(path: Path) -> Path:
@@ -127,9 +124,9 @@ def compare_runs(
     for found, own, views in ((one, scores, album), (other, others, beside)):
         common = restricted(own, names) if own is not None and names else None
         facts = gather(found.run, found.trainer, common, just_trained=False)
-        report = Report(facts, (), read_history(found.run.metrics), views.shown, "")
+        report = RunReport(facts, (), read_history(found.run.metrics), views.shown, "")
         said = doubts_about(_evidence(found, report, views))
-        sides.append(Side(Report(facts, said, report.history, report.views, "")))
+        sides.append(Side(replace(report, doubts=said)))
     left, right = _told_apart(sides, first, second)
     write_bytes(page, comparison_page(left, right))
     write_json(page.with_suffix(".json"), {"format": 1, "runs": [side.facts.to_json() for side in (left, right)]})
@@ -138,8 +135,6 @@ def compare_runs(
 
 def _shared_scene(one: OpenedRun, second: Path) -> Scene | None:
     """The data set of a run that is open, if another one reads it in the same way."""
-    from nerf_mini.runs.folder import open_run
-
     other, scene = open_run(second), one.trainer.scene
     if scene is None or other.data != one.run.data or other.config.scene != one.run.config.scene:
         return None

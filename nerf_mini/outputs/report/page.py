@@ -20,7 +20,7 @@ from nerf_mini.runs.history import History
 
 
 @dataclass(frozen=True)
-class Report:
+class RunReport:
     """All that a page says of a run; `drawing` is that of its cameras, as a data URI."""
 
     facts: Facts
@@ -50,7 +50,7 @@ def _footer() -> Markup:
     return tag("footer", f"Made by nerf-mini {__version__}. This page is one file and needs no network.")
 
 
-def report_page(report: Report) -> bytes:
+def report_page(report: RunReport) -> bytes:
     """The report of one run."""
     facts = report.facts
     return document(
@@ -66,4 +66,4 @@ def report_page(report: Report) -> bytes:
     )
 
 
-__all__ = ["Report", "document", "report_page"]
+__all__ = ["RunReport", "document", "report_page"]

@@ -18,11 +18,6 @@ from nerf_mini.training import Trainer
 AHEAD = 2.0  # where to look in a scene that lies ahead, in distances of its nearest thing
 
 
-def all_cameras(trainer: Trainer) -> dict[str, Cameras]:
-    """The cameras of each split, in the order in which pages count them; those of the training views as refined."""
-    return {**trainer.cameras.splits, "train": trainer.training_cameras}
-
-
 def describe(trainer: Trainer, name: str, run: str, photos: bool) -> dict[str, Any]:
     """What does not change while a trainer is looked at, as plain values.
 
@@ -54,7 +49,7 @@ def vertical_fields_of_view(cameras: Cameras) -> np.ndarray:
 
 def _cameras(trainer: Trainer, photos: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for split, cameras in all_cameras(trainer).items():
+    for split, cameras in trainer.refined_cameras.splits.items():
         views = None if trainer.scene is None else trainer.scene.splits.get(split)
         for view, fov in enumerate(vertical_fields_of_view(cameras).tolist()):
             width, height = cameras.size[view].tolist()

@@ -29,7 +29,7 @@ MOST_BODY = 64 * 1024  # bytes
 MOST_CONNECTIONS = 64
 PATIENCE = 30.0  # seconds that a connection may be silent, and that a request may take to arrive
 NEWS_EVERY, SIGN_OF_LIFE = 0.25, 15.0  # seconds
-LOOK_EVERY = 0.25  # seconds, whether a page still waits for its frame
+STILL_THERE_EVERY = 0.25  # seconds, whether a page waits for its frame
 _HTML, _JSON = "text/html; charset=utf-8", "application/json; charset=utf-8"
 _POLICY = "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors "
 
@@ -277,7 +277,7 @@ class Handler(BaseHTTPRequestHandler):
         """A frame, when it is there; nothing where a newer request has taken its place."""
         service = self.server.service
         job = service.jobs.submit(parse_frame(self._body(), len(service.photos)))
-        while not job.wait(LOOK_EVERY):
+        while not job.wait(STILL_THERE_EVERY):
             if self._is_gone():
                 service.jobs.withdraw(job)
                 raise ConnectionAbortedError

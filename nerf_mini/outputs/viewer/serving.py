@@ -22,7 +22,7 @@ from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.history import read_history
 from nerf_mini.runs.restoring import restored_trainer
 
-LOOK_EVERY = 1.0  # seconds, for a newer checkpoint
+NEWER_EVERY = 1.0  # seconds, whether there is a newer checkpoint
 
 
 class Show:
@@ -74,8 +74,8 @@ class Show:
         self.news.update(ready=True)
         looked = time.monotonic()
         while not self.jobs.closed:
-            work_off(self.jobs, self.stage, LOOK_EVERY)
-            if time.monotonic() - looked >= LOOK_EVERY:
+            work_off(self.jobs, self.stage, NEWER_EVERY)
+            if time.monotonic() - looked >= NEWER_EVERY:
                 self._follow()
                 looked = time.monotonic()
 

@@ -13,7 +13,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.free_views import free_cameras
-from nerf_mini.outputs.viewer.description import all_cameras, vertical_fields_of_view
+from nerf_mini.outputs.viewer.description import vertical_fields_of_view
 from nerf_mini.outputs.viewer.jobs import MOST_CLIENTS, Frame
 from nerf_mini.outputs.viewer.requests import LOSSLESS, FrameRequest
 from nerf_mini.rendering.images import RenderedImage, render_rays
@@ -61,7 +61,7 @@ class Stage:
         size = np.array([[request.width, request.height]])
         if request.camera is not None:
             split, view = self._places()[request.camera]
-            return _of_size(all_cameras(self.trainer)[split][view], size)
+            return _of_size(self.trainer.refined_cameras.splits[split][view], size)
         assert request.pose is not None
         same = self._standing_at(request)
         if same is not None:
@@ -75,7 +75,7 @@ class Stage:
     def _standing_at(self, request: FrameRequest) -> Cameras | None:
         """The camera of the data set that a request describes, if it does, to the last bit: what is seen from there is
         what evaluation sees."""
-        for cameras in all_cameras(self.trainer).values():
+        for cameras in self.trainer.refined_cameras.splits.values():
             near = np.abs(cameras.poses - request.pose).max(axis=(1, 2)) < SAME_PLACE
             for view in np.flatnonzero(near & (np.abs(vertical_fields_of_view(cameras) - request.fov) < SAME_PLACE)):
                 own = cameras[view]

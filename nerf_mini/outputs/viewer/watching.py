@@ -29,7 +29,7 @@ SETTLING = 2.0  # seconds after a movement in which sharp frames come freely
 MOST_LIMIT = 5.0  # seconds that a sharp frame may take from a training, however long that has been
 LEAST_LIMIT = 1.5  # seconds that a sharp frame may take from a training, however short that has been so far
 DESCRIBE_EVERY = 5.0  # seconds
-LOOK_EVERY = 0.2  # seconds, for the end of a pause
+GO_ON_EVERY = 0.2  # seconds, whether a pause has ended
 
 
 class Watching:
@@ -98,7 +98,7 @@ class Watching:
         self.news.update(paused=True)
         while self._paused.is_set() and not self._session.interrupted():
             self._write()
-            work_off(self.jobs, self.stage, LOOK_EVERY, stop=self._session.interrupted)
+            work_off(self.jobs, self.stage, GO_ON_EVERY, stop=self._session.interrupted)
         self._paused.clear()
         self.news.update(paused=False)
 
@@ -156,5 +156,5 @@ class Watching:
     def linger(self, until: Callable[[], bool] = lambda: False) -> None:
         """Go on serving frames of what was trained, until the jobs are closed."""
         while not self.jobs.closed and not until():
-            if work_off(self.jobs, self.stage, LOOK_EVERY) is not None:
+            if work_off(self.jobs, self.stage, GO_ON_EVERY) is not None:
                 self.news.update(ready=True)

@@ -15,7 +15,7 @@ from nerf_mini.outputs.export import ExportRequest, write_export
 from nerf_mini.outputs.export.base import CaptureWorld
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level
 from nerf_mini.outputs.export.lattices import Lattice
-from nerf_mini.outputs.export.mesh import Job, require_memory, surface
+from nerf_mini.outputs.export.mesh import ExportTask, require_memory, surface
 from nerf_mini.outputs.export.mesh_files import to_linear, upright_rotation, write_mesh
 from nerf_mini.outputs.export.triangle_meshes import TriangleMesh
 
@@ -182,10 +182,10 @@ def test_without_the_library_the_extra_is_named(foggy, tmp_path, monkeypatch):
 
 
 def test_a_surface_does_not_depend_on_how_its_lattice_is_cut(foggy, monkeypatch, tmp_path):
-    job = Job(foggy(soft_ball(0.9)), ExportRequest(), tmp_path / "a.ply")
-    lattice = Lattice.filling(chosen_box(job), 24)
-    whole = surface(job, lattice, 20.0)
+    task = ExportTask(foggy(soft_ball(0.9)), ExportRequest(), tmp_path / "a.ply")
+    lattice = Lattice.filling(chosen_box(task), 24)
+    whole = surface(task, lattice, 20.0)
     monkeypatch.setattr("nerf_mini.outputs.export.lattices.SLAB_BYTES", 1)
-    thin = surface(job, lattice, 20.0)
+    thin = surface(task, lattice, 20.0)
     np.testing.assert_array_equal(whole.vertices, thin.vertices)
     np.testing.assert_array_equal(whole.faces, thin.faces)
