@@ -26,11 +26,9 @@ def _corners(values, level, i, j, k):
 
 
 @parallel_kernel
-def count_surface(values, level, whole, out_vertices, out_quads):
-    """How many vertices and quads each layer of cells of a slab adds: out_vertices, out_quads (layers - 1,).
-
-    whole: whether the slab is the first, whose first layer lies in the lattice's border.
-    """
+def count_surface(values, level, layer, out_vertices, out_quads):
+    """How many vertices and quads each layer of cells of a slab, which begins at a layer of the lattice, adds:
+    out_vertices, out_quads (layers - 1,)."""
     layers, ny, nz = values.shape
     for i in prange(layers - 1):
         vertices, quads = 0, 0
@@ -43,9 +41,9 @@ def count_surface(values, level, whole, out_vertices, out_quads):
                 here = corners & 1
                 if j > 0 and k > 0 and here != corners >> 4 & 1:
                     quads += 1
-                if (i > 0 or not whole) and k > 0 and here != corners >> 2 & 1:
+                if layer + i > 0 and k > 0 and here != corners >> 2 & 1:
                     quads += 1
-                if (i > 0 or not whole) and j > 0 and here != corners >> 1 & 1:
+                if layer + i > 0 and j > 0 and here != corners >> 1 & 1:
                     quads += 1
         out_vertices[i], out_quads[i] = vertices, quads
 
@@ -81,13 +79,13 @@ def _add_quad(inside, a, b, c, d, out):
 
 
 @kernel
-def fill_surface(values, level, first, start, ids, out_vertices, out_quads):
-    """Vertices, in lattice coordinates, and quads of a slab whose first layer has the number `first`; vertices are
-    numbered from `start` on."""
+def fill_surface(values, level, layer, vertex_count, ids, out_vertices, out_quads):
+    """Vertices, in lattice coordinates, and quads of a slab that begins at a layer of the lattice, after as many
+    vertices of the layers before."""
     layers, ny, nz = values.shape
     found, filled = 0, 0
     for i in range(layers - 1):
-        here, before = ids[(first + i) % 2], ids[(first + i + 1) % 2]
+        here, before = ids[(layer + i) % 2], ids[(layer + i + 1) % 2]
         for j in range(ny - 1):
             for k in range(nz - 1):
                 corners = _corners(values, level, i, j, k)
@@ -95,19 +93,19 @@ def fill_surface(values, level, first, start, ids, out_vertices, out_quads):
                     continue
                 vertex = out_vertices[found]
                 _place_vertex(values, level, i, j, k, vertex)
-                vertex[0] += first + i
+                vertex[0] += layer + i
                 vertex[1] += j
                 vertex[2] += k
-                here[j, k] = start + found
+                here[j, k] = vertex_count + found
                 found += 1
                 # cells with smaller coordinates have their vertices by now: edges from the low corner are complete
                 inside = corners & 1
                 if j > 0 and k > 0 and inside != corners >> 4 & 1:
                     _add_quad(inside, here[j - 1, k - 1], here[j, k - 1], here[j, k], here[j - 1, k], out_quads[filled])
                     filled += 1
-                if first + i > 0 and k > 0 and inside != corners >> 2 & 1:
+                if layer + i > 0 and k > 0 and inside != corners >> 2 & 1:
                     _add_quad(inside, before[j, k - 1], before[j, k], here[j, k], here[j, k - 1], out_quads[filled])
                     filled += 1
-                if first + i > 0 and j > 0 and inside != corners >> 1 & 1:
+                if layer + i > 0 and j > 0 and inside != corners >> 1 & 1:
                     _add_quad(inside, before[j - 1, k], here[j - 1, k], here[j, k], before[j, k], out_quads[filled])
                     filled += 1

@@ -27,7 +27,7 @@ def surface_nets(slabs: Iterable[np.ndarray], level: float) -> Surface:
     reaches its border is left open there. Values must be finite.
     """
     vertices, quads = [np.empty((0, 3), np.float32)], [np.empty((0, 4), np.int64)]
-    last, ids, first, start = None, np.empty((2, 0, 0), np.int64), 0, 0
+    last, ids, layer, vertex_count = None, np.empty((2, 0, 0), np.int64), 0, 0
     for new in slabs:
         slab = new if last is None else np.concatenate([last, new])
         last = slab[-1:].copy()
@@ -36,12 +36,12 @@ def surface_nets(slabs: Iterable[np.ndarray], level: float) -> Surface:
         if not ids.size:
             ids = np.empty((2, slab.shape[1] - 1, slab.shape[2] - 1), np.int64)
         found = np.zeros((2, len(slab) - 1), np.int64)
-        kernels.count_surface(slab, level, first == 0, *found)
+        kernels.count_surface(slab, level, layer, *found)
         added = np.empty((found[0].sum(), 3), np.float32), np.empty((found[1].sum(), 4), np.int64)
-        kernels.fill_surface(slab, level, first, start, ids, *added)
+        kernels.fill_surface(slab, level, layer, vertex_count, ids, *added)
         vertices.append(added[0])
         quads.append(added[1])
-        first, start = first + len(slab) - 1, start + len(added[0])
+        layer, vertex_count = layer + len(slab) - 1, vertex_count + len(added[0])
     places = np.concatenate(vertices)
     return Surface(places, triangles(places, np.concatenate(quads)))
 
