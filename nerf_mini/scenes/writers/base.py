@@ -56,8 +56,8 @@ class Writer:
     Attributes:
         kind: its name.
         describes: the format in words.
-        write: (folder, capture) -> None: writes all files but pictures and masks into a folder, each whole or not at
-            all. Raises UserError where the format cannot hold the cameras.
+        write: (folder, capture) -> files: writes all files but pictures and masks into a folder, each whole or not at
+            all, and says which. Raises UserError where the format cannot hold the cameras, before it writes any.
         mask_file: from a picture's name to the path of its mask within the folder; None: the format has no masks.
         ignored: the value, 0 or 255, of pixels of a mask that are to be ignored.
         lenses: names of the lenses that the format can hold.
@@ -65,7 +65,7 @@ class Writer:
 
     kind: str
     describes: str
-    write: Callable[[Path, Capture], None]
+    write: Callable[[Path, Capture], tuple[Path, ...]]
     mask_file: Callable[[str], str] | None
     ignored: int
     lenses: tuple[str, ...]

@@ -45,8 +45,8 @@ class _Model(NamedTuple):
     tracks: list[np.ndarray]
 
 
-def write_colmap(folder: Path, capture: Capture, text: bool = False) -> None:
-    """Write sparse/0 with cameras, images and points3D, which may be empty.
+def write_colmap(folder: Path, capture: Capture, text: bool = False) -> tuple[Path, ...]:
+    """Write sparse/0 with cameras, images and points3D, which may be empty; returns the files.
 
     Pictures share a camera where their intrinsics are the same. Masks are black where COLMAP is to find no features.
 
@@ -56,9 +56,11 @@ def write_colmap(folder: Path, capture: Capture, text: bool = False) -> None:
     model = _model(folder / FOLDER, capture)
     parts = {"cameras": (_cameras_text, _cameras_bytes), "images": (_images_text, _images_bytes)}
     parts |= {"points3D": (_points_text, _points_bytes)}
+    files = []
     for part, (as_text, as_bytes) in parts.items():
-        data = as_text(model).encode() if text else as_bytes(model)
-        write_bytes(folder / FOLDER / f"{part}{'.txt' if text else '.bin'}", data)
+        files.append(folder / FOLDER / f"{part}{'.txt' if text else '.bin'}")
+        write_bytes(files[-1], as_text(model).encode() if text else as_bytes(model))
+    return tuple(files)
 
 
 def _model(where: Path, capture: Capture) -> _Model:

@@ -18,8 +18,8 @@ AABB_SCALE = 16  # unit cubes along a side of what is modelled
 _PERSPECTIVE = ("k1", "k2", "p1", "p2")
 
 
-def write_instant_ngp(folder: Path, capture: Capture) -> None:
-    """Write transforms.json, in which all pictures are for training.
+def write_instant_ngp(folder: Path, capture: Capture) -> tuple[Path, ...]:
+    """Write transforms.json, in which all pictures are for training; returns the file.
 
     `scale` and `offset` put what the cameras look at in the middle of the unit cube, and the cameras at half a unit
     from it. Masks, beside the pictures, are white where pixels are to be ignored.
@@ -50,6 +50,7 @@ def write_instant_ngp(folder: Path, capture: Capture) -> None:
         ],
     }
     write_json(file, content)
+    return (file,)
 
 
 WRITER = Writer("instant-ngp", f"{FILE_NAME} as instant-ngp has it", write_instant_ngp, dynamic_mask, 255, LENSES)

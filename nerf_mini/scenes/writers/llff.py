@@ -15,8 +15,8 @@ LENSES = ("pinhole",)
 _NEAREST, _FARTHEST = 0.001, 0.999  # quantiles of depths, as LLFF's own program takes them
 
 
-def write_llff(folder: Path, capture: Capture) -> None:
-    """Write poses_bounds.npy: in the order of the names, a row for each picture.
+def write_llff(folder: Path, capture: Capture) -> tuple[Path, ...]:
+    """Write poses_bounds.npy: in the order of the names, a row for each picture; returns the file.
 
     A row is the 3x5 matrix of the columns down, right, back, position and (height, width, focal length), and the
     distances between which the view's points lie: its observed ones, else all before it, else the camera's own bounds.
@@ -37,6 +37,7 @@ def write_llff(folder: Path, capture: Capture) -> None:
         row[:15] = np.stack([-up, right, back, position, (height, width, focal[view, 0])], axis=1).reshape(-1)
         row[15:] = _bounds(capture, view, file)
     write_atomically(file, lambda opened: np.save(opened, rows))
+    return (file,)
 
 
 def _bounds(capture: Capture, view: int, where: object) -> tuple[float, float]:

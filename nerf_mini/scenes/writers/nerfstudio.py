@@ -24,8 +24,8 @@ _GREY = 128
 _SPLITS = (("train", "train"), ("val", "test"), ("test", "test"))  # nerfstudio validates on what it tests on
 
 
-def write_nerfstudio(folder: Path, capture: Capture) -> None:
-    """Write transforms.json, and sparse_pc.ply if there are points.
+def write_nerfstudio(folder: Path, capture: Capture) -> tuple[Path, ...]:
+    """Write transforms.json, and sparse_pc.ply if there are points; returns the files.
 
     What all cameras have in common stands at the top of the file, the rest in the frames. Masks are black where pixels
     are to be ignored.
@@ -33,7 +33,7 @@ def write_nerfstudio(folder: Path, capture: Capture) -> None:
     Raises:
         UserError: the cameras have several kinds of lens, or one that the form does not have.
     """
-    file = folder / FILE_NAME
+    file, points = folder / FILE_NAME, folder / POINTS_NAME
     lens = only_lens(capture.cameras, file, tuple(CAMERA_MODELS))
     intrinsics = [intrinsics_of(capture.cameras, view, file) for view in range(len(capture.names))]
     shared = in_common(intrinsics)
@@ -41,7 +41,7 @@ def write_nerfstudio(folder: Path, capture: Capture) -> None:
     if capture.points is not None:
         content["ply_file_path"] = POINTS_NAME
         grey = np.full((len(capture.points.positions), 3), _GREY, np.uint8)
-        write_ply_points(folder / POINTS_NAME, capture.points.positions, grey)
+        write_ply_points(points, capture.points.positions, grey)
     if capture.held_out:
         held_out = set(capture.held_out)
         paths: dict[str, list[str]] = {"train": [], "test": []}
@@ -54,6 +54,7 @@ def write_nerfstudio(folder: Path, capture: Capture) -> None:
         for view, own in enumerate(intrinsics)
     ]
     write_json(file, content)
+    return (file,) if capture.points is None else (file, points)
 
 
 def frame_of(capture: Capture, view: int, intrinsics: dict[str, Any]) -> dict[str, Any]:

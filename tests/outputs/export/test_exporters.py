@@ -2,6 +2,7 @@
 
 import json
 import re
+from os import walk
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.alignment import in_world
 from nerf_mini.io.ply import write_ply_points
-from nerf_mini.outputs.export import EXPORTERS, ExportRequest, write_export
+from nerf_mini.outputs.export import EXPORTERS, ExportRequest, cameras, write_export
 from nerf_mini.runs.restoring import load_trainer
 from nerf_mini.scenes.readers.ply import read_ply_points
 
@@ -92,6 +93,28 @@ def test_cameras_have_the_names_of_their_pictures_where_the_data_is(own_run, blo
     content = json.loads((tmp_path / "cams" / "transforms.json").read_text())
     names = [frame["file_path"].removeprefix("images/") for frame in content["frames"]]
     assert len(names) == 13 and all((blobs / name).is_file() for name in names)
+
+
+def test_pictures_are_looked_for_once_and_not_without_end(own_run, own_blobs, tmp_path, monkeypatch):
+    walks = []
+    monkeypatch.setattr(cameras.os, "walk", lambda folder: walks.append(folder) or walk(folder))
+    (own_blobs / ".cache").mkdir()
+    (own_blobs / ".cache" / "r_000.png").write_bytes(b"")
+    trainer = load_trainer(own_run, data=own_blobs)
+    names = cameras.picture_names(trainer.scene, trainer.cameras.splits)
+    assert len(walks) == 1 and all((own_blobs / name).is_file() for split in names.values() for name in split)
+    monkeypatch.setattr(cameras, "MOST_FILES", 0)
+    assert len(cameras._pictures_in(own_blobs)) <= 1, "one folder, and no more"
+
+
+def test_files_of_an_earlier_export_are_not_counted(foggy, tmp_path):
+    first = write_export(foggy(soft_ball(0.9), views=3), "cameras", ExportRequest(tmp_path / "cams"))
+    assert [file.name for file in first.files] == [
+        "transforms.json", "cameras.txt", "images.txt", "points3D.txt", "export.json",
+    ]  # fmt: skip
+    (tmp_path / "cams" / "sparse_pc.ply").write_bytes(b"of another run")
+    again = write_export(foggy(soft_ball(0.9), views=3), "cameras", ExportRequest(tmp_path / "cams"))
+    assert again.files == first.files and again.record["bytes"] == first.record["bytes"]
 
 
 def test_a_lens_that_one_format_lacks_is_left_to_the_other(foggy, tmp_path):
