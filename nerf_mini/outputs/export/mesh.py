@@ -93,6 +93,8 @@ def colored(task: ExportTask, mesh: TriangleMesh, lattice: Lattice, least_part: 
     cameras = some_cameras(task.trainer.training_cameras, max(lattice.shape))
     sight = sight_of(task.trainer, cameras, mesh.vertices, normals, closeness(lattice.spacing, side), task.progress)
     colors, known = sight.colors()
+    if not task.trainer.model.region.croppable:  # behind what is seen no picture says what the field is to be
+        colors, known = mesh.spread(colors, known)
     colors[~known] = colors_from_outside(task.trainer, mesh.vertices[~known], normals[~known], OUTSIDE * side)
     mesh = TriangleMesh(mesh.vertices, mesh.faces, colors)
     if task.request.keep_unseen:

@@ -97,7 +97,7 @@ def between_pixels(pixels: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def colors_from_outside(trainer: Trainer, vertices: np.ndarray, normals: np.ndarray, outside: float) -> np.ndarray:
     """Colours (v, 3) of vertices that no camera looks at, seen along their normals from a little outside; what lies
-    ahead of forward-facing cameras has a colour from there alone."""
+    ahead of forward-facing cameras can be looked at from there alone, and has the colour of the field."""
     facing = np.where(normals.any(axis=1, keepdims=True), normals, np.array([0, 0, 1], np.float32))
     if not trainer.model.region.croppable:
         return np.clip(trainer.query(vertices)[1], 0, 1)

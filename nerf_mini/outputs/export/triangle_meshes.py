@@ -36,6 +36,24 @@ class TriangleMesh:
         length = np.linalg.norm(total, axis=1, keepdims=True)
         return np.divide(total, length, out=np.zeros_like(total), where=length > 0).astype(np.float32)
 
+    def spread(self, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (v, c) of vertices where they are known, (v,) bool, carried on along edges: ring by ring, a vertex
+        without one gets the mean of its neighbours'. Returns values, and where there are any now."""
+        values, known = values.copy(), known.copy()
+        ends = self.faces[:, [0, 1, 2, 1, 2, 0]].reshape(-1, 2, 3).transpose(1, 0, 2).reshape(2, -1)
+        start, end = np.concatenate([ends, ends[::-1]], axis=1)
+        while True:
+            new = ~known[end]
+            start, end = start[new], end[new]
+            told = known[start]
+            if not told.any():
+                return values, known
+            near, count = end[told], np.bincount(end[told], minlength=len(values))
+            for channel in range(values.shape[1]):
+                total = np.bincount(near, values[start[told], channel], len(values))
+                values[count > 0, channel] = total[count > 0] / count[count > 0]
+            known |= count > 0
+
     def parts(self) -> np.ndarray:
         """The connected part of each face (f,): the smallest vertex that can be reached from it.
 

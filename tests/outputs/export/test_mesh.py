@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fog import SCALE, TO_CAPTURE, soft_ball
+from fog import SCALE, TO_CAPTURE, around, soft_ball
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.crop import Crop
@@ -84,6 +84,22 @@ def test_colors_are_those_that_cameras_see(foggy, trimesh, tmp_path):
     clear = np.abs(mesh.vertices[:, 2]) > 0.25
     expected = 255 * halves(mesh.vertices[clear])
     assert np.abs(mesh.visual.vertex_colors[clear, :3] - expected).mean() < 5
+
+
+def test_what_lies_behind_forward_facing_cameras_sees_has_the_colours_around(foggy, trimesh, tmp_path, monkeypatch):
+    def colors(place):
+        """Red where the one camera looks; noise behind, where no picture says what the field is to be."""
+        noise = np.random.default_rng(0).random((len(place), 3))
+        return np.where((place @ camera > 0)[:, None], (0.9, 0.1, 0.1), noise)
+
+    camera = around(1).poses[0, :3, 3]
+    trainer = foggy(soft_ball(0.9), colors, np.eye(4), views=1)
+    monkeypatch.setattr(type(trainer.model.region), "croppable", False)
+    request = ExportRequest(tmp_path / "ball.ply", resolution=32, keep_unseen=True)
+    write_export(trainer, "mesh", request)
+    mesh = trimesh.load(tmp_path / "ball.ply", process=False)
+    assert mesh.is_watertight
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3].mean(axis=0), 255 * np.array([0.9, 0.1, 0.1]), atol=8)
 
 
 def test_a_box_is_given_along_the_axes_of_the_capture(foggy, trimesh, tmp_path):

@@ -42,6 +42,17 @@ def test_of_parts_of_the_same_size_one_is_the_largest():
     assert len(mesh.large_parts(1.0).faces) == 1 and len(mesh.large_parts(0.01).faces) == 2
 
 
+def test_values_are_carried_on_ring_by_ring():
+    strip = TriangleMesh(np.zeros((8, 3)), np.array([[0, 1, 2], [1, 3, 2], [2, 3, 4], [5, 6, 7]]))
+    known = np.array([True, True, False, False, False, False, False, False])
+    values, found = strip.spread(np.array([[2.0], [4.0], [9], [9], [9], [9], [9], [9]]), known)
+    # 2 touches 0 once and 1 twice; 3 touches 1 alone, once; 4 both of these in the next ring
+    assert found.tolist() == [True] * 5 + [False] * 3
+    np.testing.assert_allclose(values[:2, 0], [2, 4])
+    np.testing.assert_allclose(values[2:5, 0], [10 / 3, 4.0, (10 / 3 + 4) / 2])
+    assert (values[5:] == 9).all() and not known[2:].any()
+
+
 def test_a_closed_mesh_has_no_open_edge_and_one_with_a_hole_has_three():
     mesh = two_balls()
     assert mesh.odd_edges() == (0, 0)
