@@ -1,11 +1,11 @@
-"""Pictures that do not fit into memory are refused before the work."""
+"""What does not fit into memory is refused before the work."""
 
 import numpy as np
 import pytest
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.outputs.memory import require_memory_for_pictures, require_memory_for_points
+from nerf_mini.outputs.memory import require_memory_for_mesh, require_memory_for_pictures, require_memory_for_points
 
 
 def cameras(width: int, height: int, count: int = 3) -> Cameras:
@@ -29,3 +29,10 @@ def test_points_that_do_not_fit():
     require_memory_for_points(1_000_000, there=2 << 30)
     with pytest.raises(UserError, match=r"100000000 points may need .* GB .* fewer --points"):
         require_memory_for_points(100_000_000, there=8 << 30)
+
+
+def test_meshes_that_do_not_fit():
+    require_memory_for_mesh((512, 512, 512), there=4 << 30)
+    with pytest.raises(UserError, match=r"2048 x 2048 x 2048 cells may need 12.* GB .* lower --resolution"):
+        require_memory_for_mesh((2048, 2048, 2048), there=8 << 30)
+    require_memory_for_mesh((2048, 2048, 8), there=8 << 30)

@@ -14,6 +14,7 @@ from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.io.files import write_json
 from nerf_mini.outputs.export import cameras, maps, mesh, points
 from nerf_mini.outputs.export.base import Exported, Exporter, ExportRequest, ExportTask, StageProgress, unheard
+from nerf_mini.outputs.export.forecast import Forecast
 from nerf_mini.training import Trainer
 
 EXPORTERS: dict[str, Exporter] = {
@@ -53,7 +54,7 @@ def write_export(
     _require_fitting(output, exporter)
     exporter.prepare(output)
     started = time.perf_counter()
-    done = exporter.write(ExportTask(trainer, request, output, progress, warn))
+    done = exporter.write(ExportTask(trainer, request, output, Forecast(progress, warn), warn))
     record = {
         "format": FORMAT,
         "kind": kind,

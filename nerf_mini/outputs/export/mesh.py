@@ -15,12 +15,10 @@ from nerf_mini.outputs.export.lattices import Lattice, density_slabs
 from nerf_mini.outputs.export.mesh_files import SUFFIXES, require_trimesh, upright_rotation, write_mesh
 from nerf_mini.outputs.export.sight import closeness, colors_from_outside, sight_of, some_cameras
 from nerf_mini.outputs.export.triangle_meshes import TriangleMesh
-from nerf_mini.scenes.checks import memory_of_machine
+from nerf_mini.outputs.memory import require_memory_for_mesh
 
 RESOLUTION = 256
 LEAST_PART = 0.01  # of the faces of the largest connected part
-# Generous: the process, slabs and pictures; vertices for each cell of the box's six sides; of the machine's memory.
-BYTES, VERTICES_PER_CELL, BYTES_PER_VERTEX, MOST_MEMORY = 600 << 20, 1.0, 450, 0.75
 OUTSIDE = 0.02  # of the box's side: from where vertices are looked at that no camera sees
 
 
@@ -28,7 +26,7 @@ def write(task: ExportTask) -> Exported:
     """See `Exporter`."""
     box = chosen_box(task)
     lattice = Lattice.filling(box, task.request.resolution or RESOLUTION)
-    require_memory(lattice, memory_of_machine())
+    require_memory_for_mesh(lattice.shape)
     scale = task.world.scale
     given = task.request.level
     level = surface_level(task.trainer, box, task.world) if given is None else given * scale
@@ -48,17 +46,6 @@ def up_in_capture(task: ExportTask) -> np.ndarray:
     space = task.trainer.cameras.space
     up = (0.0, 1.0, 0.0) if space is not None and space.kind == "forward" else (0.0, 0.0, 1.0)
     return task.world.directions(np.array(up))
-
-
-def require_memory(lattice: Lattice, there: int | None) -> None:
-    """Raise a UserError where the mesh will not fit into `there` bytes, unless they are unknown."""
-    x, y, z = lattice.shape
-    needed = BYTES + VERTICES_PER_CELL * BYTES_PER_VERTEX * 2 * (x * y + y * z + z * x)
-    if there is not None and needed > MOST_MEMORY * there:
-        raise UserError(
-            f"a mesh of {x} x {y} x {z} cells may need {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here:"
-            " choose a lower --resolution or a smaller --box."
-        )
 
 
 def surface(task: ExportTask, lattice: Lattice, level: float) -> TriangleMesh:

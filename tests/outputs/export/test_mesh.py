@@ -15,7 +15,7 @@ from nerf_mini.outputs.export import ExportRequest, write_export
 from nerf_mini.outputs.export.base import CaptureWorld
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level
 from nerf_mini.outputs.export.lattices import Lattice
-from nerf_mini.outputs.export.mesh import ExportTask, require_memory, surface
+from nerf_mini.outputs.export.mesh import ExportTask, surface
 from nerf_mini.outputs.export.mesh_files import to_linear, upright_rotation, write_mesh
 from nerf_mini.outputs.export.triangle_meshes import TriangleMesh
 
@@ -157,14 +157,6 @@ def test_linear_light_undoes_srgb():
     linear = np.linspace(0, 1, 1001)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     np.testing.assert_allclose(to_linear(srgb), linear, atol=1e-4)
-
-
-def test_too_much_for_the_memory_is_refused_before_it_is_taken():
-    lattice = Lattice.filling(Crop.between(np.zeros(3), np.ones(3)), 512)
-    require_memory(lattice, None)
-    require_memory(lattice, 1 << 40)
-    with pytest.raises(UserError, match=r"512 x 512 x 512 cells may need .* lower --resolution"):
-        require_memory(lattice, 1 << 28)
 
 
 def failing(trainer, tmp_path: Path, **options) -> str:
