@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from nerf_mini.geometry.space import SPACES, Space
 from nerf_mini.scenes import SPLITS, SceneCameras
 from nerf_mini.scenes.readers.base import checked_pose
 
+LARGEST_SCALE = 1e15  # of a scene in its capture, and its inverse
 _KEYS = ("poses", "focal", "center", "size", "near", "far", "lens", "lens_parameters")
 
 
@@ -39,13 +41,24 @@ def from_json(content: dict[str, Any], where: str) -> SceneCameras:
     if background.min() < 0 or background.max() > 1:
         raise UserError(f"{where}: 'background' is {quoted(background.tolist())}; it must be a colour in [0, 1].")
     space = _space(_under(content, "space", where), f"{where}: 'space'")
-    to_capture = _array(_under(content, "to_capture", where), (4, 4), f"{where}: 'to_capture'")
+    to_capture = _similarity(_under(content, "to_capture", where), f"{where}: 'to_capture'")
     splits = _under(content, "splits", where)
     if not isinstance(splits, dict) or "train" not in splits or not set(splits) <= set(SPLITS):
         raise UserError(f"{where}: 'splits' must be an object with 'train' among the keys {', '.join(SPLITS)}.")
     views = {split: _views(values, f"{where}: 'splits.{split}'") for split, values in splits.items()}
     red, green, blue = background.tolist()
     return SceneCameras(views, (red, green, blue), space, to_capture)
+
+
+def _similarity(value: Any, where: str) -> np.ndarray:
+    """A rotation times a positive scale, and a place: (4, 4)."""
+    matrix = _array(value, (4, 4), where)
+    scale = math.hypot(*matrix[:3, 0].tolist())
+    _require(1.0 / LARGEST_SCALE <= scale <= LARGEST_SCALE, f"{where} scales by {scale:g}, which cannot be.")
+    rigid = matrix.copy()
+    rigid[:3, :3] /= scale
+    checked_pose(rigid, where)
+    return matrix
 
 
 def _space(value: Any, where: str) -> Space | None:

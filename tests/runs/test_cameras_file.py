@@ -56,6 +56,10 @@ def changed(key, value, split="train"):
     [
         ({**HONEST, "background": [0, 0, 2]}, "'background' is .*colour in"),
         ({**HONEST, "background": "white"}, "'background'"),
+        ({**HONEST, "to_capture": np.zeros((4, 4)).tolist()}, "'to_capture' scales by 0"),
+        ({**HONEST, "to_capture": np.diag([1e200, 1e200, 1e200, 1]).tolist()}, "'to_capture' scales by 1e.*200"),
+        ({**HONEST, "to_capture": np.diag([2.0, 2.0, -2.0, 1]).tolist()}, "'to_capture': .* mirrors"),
+        ({**HONEST, "to_capture": np.diag([2.0, 3.0, 2.0, 1]).tolist()}, "'to_capture': .* no rotation"),
         ({**HONEST, "splits": {"test": HONEST["splits"]["test"]}}, "'splits'.*'train'"),
         ({**HONEST, "splits": {**HONEST["splits"], "other": {}}}, "'splits'"),
         ({**HONEST, "splits": []}, "'splits'"),
