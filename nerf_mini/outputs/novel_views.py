@@ -109,24 +109,19 @@ def render_views(
     `report` is called with the numbers of views done and to do, `warn` as by `restored_trainer`. Raises UserError for
     what cannot be done, before any work where that can be known.
     """
-    path = _read_path(run, request)
-    name = request.path if path is None else Path(request.path).stem
-    output = run.renders / name if request.output is None else request.output
+    along = _read_path(run, request) or path_cameras(run, request.path, request.views, request.scale)
+    output = request.output or run.renders / (request.path if request.path in PATHS else Path(request.path).stem)
     video = _is_video(output, request.progressive)
-    named = path_cameras(run, request.path, request.views, request.scale) if path is None else None
     trainer = restored_trainer(run, warn=warn)
-    film = _Film(named) if named is not None else _filmed(trainer, path, request)
-    if request.path == "train":
-        film = _Film(_scaled(trainer.training_cameras[: request.views], request.scale))
-    if request.frames_per_second is not None:
-        film = replace(film, frames_per_second=request.frames_per_second)
+    film = _film(trainer, along, request)
     kinds = ("color", "depth", "opacity") if request.maps else ("color",)
     cameras = film.cameras
     kept = VIDEOS[output.suffix.lower()].kept_bytes * len(kinds) if video else 0
     require_memory_for_pictures(cameras, kept)
-    if video and path is not None:
-        text = f"{quoted(request.path)}: {len(cameras)} frames in {path.seconds:g} s are {film.frames_per_second:.3g}"
-        check_rate(film.frames_per_second, f"{text}; give --frames-per-second, which")
+    if video:
+        rate = film.frames_per_second
+        text = f"{quoted(request.path)}: {len(cameras)} frames in {len(cameras) / rate:g} s are {rate:.3g}"
+        check_rate(rate, f"{text}; give --frames-per-second, which")
     nearest = _nearest(trainer, cameras) if request.maps and not trainer.model.region.bounded else None
     with _films(output, kinds, film.frames_per_second) if video else _pictures(output, kinds) as (write, files):
         for view in range(len(cameras)):
@@ -166,9 +161,20 @@ def _read_path(run: Run, request: RenderRequest) -> CameraPath | None:
     return path
 
 
-def _filmed(trainer: Trainer, path: CameraPath | None, request: RenderRequest) -> _Film:
-    """The cameras of a film."""
-    assert path is not None
+def _film(trainer: Trainer, along: Cameras | CameraPath, request: RenderRequest) -> _Film:
+    """The cameras of a path, those of training views as refined, and with what they are shown."""
+    if isinstance(along, CameraPath):
+        film = _of_file(trainer, along, request)
+    elif request.path == "train":
+        film = _Film(_scaled(trainer.training_cameras[: request.views], request.scale))
+    else:
+        film = _Film(along)
+    rate = request.frames_per_second
+    return film if rate is None else replace(film, frames_per_second=rate)
+
+
+def _of_file(trainer: Trainer, path: CameraPath, request: RenderRequest) -> _Film:
+    """All frames of a file, or as many as are asked for, evenly spread over its time."""
     frames, rate = len(path.poses), path.frames_per_second
     chosen = np.arange(frames)
     if request.views is not None and request.views < frames:
