@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import tyro
 
+from nerf_mini.cli.setting_help import SETTINGS
 from nerf_mini.config import DEFAULT_PRESETS, PRESETS, Config, MethodName, from_preset, with_settings
 from nerf_mini.config.limits import flag
 from nerf_mini.config.settings import setting_names
@@ -354,10 +355,11 @@ def _parse_over(
 ) -> tuple[TrainArguments, list[str]]:
     """Arguments over the settings of a configuration, and those that are unknown, which by default is an error."""
     default = TrainArguments(data=tyro.MISSING, method=config.method, preset=preset, config=config)
-    parsed = tyro.cli(
-        TrainArguments, default=default, prog="nerf-mini train", args=list(arguments),
-        return_unknown_args=return_unknown_args, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands),
-    )  # type: ignore[call-overload]  # fmt: skip
+    with SETTINGS:
+        parsed = tyro.cli(
+            TrainArguments, default=default, prog="nerf-mini train", args=list(arguments),
+            return_unknown_args=return_unknown_args, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands),
+        )  # type: ignore[call-overload]  # fmt: skip
     return parsed if return_unknown_args else (parsed, [])
 
 
