@@ -9,10 +9,10 @@ array([0., 1.])
 through it.
 """
 
-from autodiff.array_methods import array
 from autodiff.checking import check_grads, debug_nans, numerical_jacobian
 from autodiff.core import DerivativeError, Primitive, Traced
 from autodiff.custom_operators import FUSED, fused
+from autodiff.operands import array
 from autodiff.registry import implements
 from autodiff.rules.families import bilinear, binary, define, linear, unary
 from autodiff.rules.indexing import at

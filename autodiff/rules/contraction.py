@@ -10,8 +10,8 @@ import string
 
 import numpy as np
 
-from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import DerivativeError, dtype_of, shape_of
+from autodiff.operands import as_operand, writes_out
 from autodiff.registry import OPERATORS, REGISTRY, implements
 from autodiff.rules.families import axes_of, bilinear, define
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import dtype_of, primal
+from autodiff.operands import as_operand, writes_out
 from autodiff.registry import OPERATORS, REGISTRY, implements
 from autodiff.rules.families import (
     ARGS,

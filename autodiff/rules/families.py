@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.array_methods import strip
 from autodiff.core import DerivativeError, Primitive, primal, zeros_like
+from autodiff.operands import strip
 from autodiff.registry import NON_DIFFERENTIABLE, REFUSED, REGISTRY, implements, name_of
 from autodiff.transforms import vjp as pullback_of
 

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from autodiff.array_methods import as_operand, has_traced, strip, writes_out
 from autodiff.core import DerivativeError, Traced, dtype_of, primal, shape_of, size_of
+from autodiff.operands import as_operand, has_traced, strip, writes_out
 from autodiff.registry import OPERATORS, implements
 from autodiff.rules.families import axes_of, define, linear
 

@@ -6,8 +6,8 @@ The tangents are those of matrix calculus, such as d(A^-1) = -A^-1 dA A^-1. Wher
 
 import numpy as np
 
-from autodiff.array_methods import as_operand
 from autodiff.core import DerivativeError, Traced, dtype_of, primal, shape_of
+from autodiff.operands import as_operand
 from autodiff.registry import implements
 from autodiff.rules.families import by_tangent, constant, define
 from autodiff.rules.reduction import count, products_of_others

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autodiff.array_methods import as_operand
 from autodiff.core import Traced, primal, shape_of
+from autodiff.operands import as_operand
 from autodiff.registry import implements
 from autodiff.rules.reduction import in_dtype_of, ones_at
 from autodiff.rules.statistics import root

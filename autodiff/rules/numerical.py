@@ -5,8 +5,8 @@ As everywhere, a result has the dtype that NumPy gives it: float64 from np.inter
 
 import numpy as np
 
-from autodiff.array_methods import as_operand
 from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.operands import as_operand
 from autodiff.registry import implements
 from autodiff.rules.families import axes_of
 

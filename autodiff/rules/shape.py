@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autodiff.array_methods import as_operand, strip, writes_out
 from autodiff.core import dtype_of, primal, shape_of, size_of, zeros_like
+from autodiff.operands import as_operand, strip, writes_out
 from autodiff.registry import OPERATORS, implements
 from autodiff.rules.families import axes_of, constant, define, implements_each, linear, refuse
 from autodiff.rules.indexing import moved_together

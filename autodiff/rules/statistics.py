@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from autodiff.array_methods import as_operand, writes_out
 from autodiff.core import DerivativeError, dtype_of, primal, shape_of
+from autodiff.operands import as_operand, writes_out
 from autodiff.registry import implements
 from autodiff.rules import reduction
 from autodiff.rules.families import axes_of
