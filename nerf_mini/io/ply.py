@@ -18,9 +18,9 @@ def write_ply_points(path: Path, positions: np.ndarray, colors: np.ndarray, norm
     """
     kinds = [(name, "<f4") for name in ("x", "y", "z", *(() if normals is None else ("nx", "ny", "nz")))]
     vertices = np.empty(len(positions), [*kinds, *((channel, "u1") for channel in _CHANNELS)])
-    values = positions if normals is None else np.concatenate([positions, normals], axis=1)
-    for column, (name, _) in enumerate(kinds):
-        vertices[name] = values[:, column]
+    columns = [*positions.T, *([] if normals is None else normals.T)]
+    for column, (name, _) in zip(columns, kinds, strict=True):
+        vertices[name] = column
     for column, name in enumerate(_CHANNELS):
         vertices[name] = colors[:, column]
     properties = [f"property float {name}" for name, _ in kinds] + [f"property uchar {name}" for name in _CHANNELS]
@@ -29,6 +29,6 @@ def write_ply_points(path: Path, positions: np.ndarray, colors: np.ndarray, norm
 
     def write(file) -> None:
         file.write(begin)
-        file.write(vertices.tobytes())
+        file.write(vertices.view(np.uint8).data)
 
     write_atomically(path, write)
