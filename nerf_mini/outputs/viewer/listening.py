@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from nerf_mini.errors import UserError, plain
 from nerf_mini.outputs.viewer.guard import Guard
-from nerf_mini.outputs.viewer.server import Service, ViewerServer
+from nerf_mini.outputs.viewer.routes import Service, ViewerServer
 
 MOST_PORTS = 100  # to try
 ORDINARY = 1024  # ports below are for administrators

@@ -15,7 +15,7 @@ from nerf_mini.outputs.viewer.news import News, Point, State
 from nerf_mini.outputs.viewer.paths import PathFolder
 from nerf_mini.outputs.viewer.photos import Photos
 from nerf_mini.outputs.viewer.requests import FrameRequest
-from nerf_mini.outputs.viewer.server import Service
+from nerf_mini.outputs.viewer.routes import Service
 from nerf_mini.outputs.viewer.stage import Stage
 from nerf_mini.outputs.viewer.work import work_off
 from nerf_mini.runs.folder import open_run

@@ -14,7 +14,7 @@ from nerf_mini.outputs.viewer.guard import Guard
 from nerf_mini.outputs.viewer.jobs import Frame, Jobs
 from nerf_mini.outputs.viewer.news import News, State
 from nerf_mini.outputs.viewer.photos import Photos
-from nerf_mini.outputs.viewer.server import Service, ViewerServer
+from nerf_mini.outputs.viewer.routes import Service, ViewerServer
 from nerf_mini.outputs.viewer.stage import encoded
 from nerf_mini.outputs.viewer.work import work_off
 

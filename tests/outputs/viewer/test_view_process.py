@@ -31,7 +31,7 @@ from nerf_mini.outputs.viewer.jobs import Jobs
 from nerf_mini.outputs.viewer.listening import address, announce, listen
 from nerf_mini.outputs.viewer.news import News, State
 from nerf_mini.outputs.viewer.photos import Photos
-from nerf_mini.outputs.viewer.server import Service
+from nerf_mini.outputs.viewer.routes import Service
 from nerf_mini.outputs.viewer.serving import Show, metrics_history
 from nerf_mini.runs.restoring import load_trainer
 from nerf_mini.runs.session import resume, start
