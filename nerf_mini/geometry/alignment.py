@@ -9,11 +9,22 @@ import numpy as np
 from nerf_mini.geometry.cameras import Cameras
 
 
+def scale_of(similarity: np.ndarray) -> float:
+    """The factor by which a similarity (4, 4) makes lengths grow."""
+    return float(np.cbrt(np.linalg.det(similarity[:3, :3])))
+
+
+def poses_in_world(poses: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+    """Poses (V, 4, 4) after a similarity of the world: they turn, move and grow apart with it, and stay rigid."""
+    moved = similarity @ poses
+    moved[:, :3, :3] /= scale_of(similarity)
+    return moved
+
+
 def in_world(cameras: Cameras, similarity: np.ndarray) -> Cameras:
-    """Cameras after a similarity (4, 4) of the world: they turn, move and grow apart with it, and stay rigid."""
-    scale = float(np.cbrt(np.linalg.det(similarity[:3, :3])))
-    poses = similarity @ cameras.poses
-    poses[:, :3, :3] /= scale
+    """Cameras after a similarity (4, 4) of the world; see `poses_in_world`."""
+    scale = scale_of(similarity)
+    poses = poses_in_world(cameras.poses, similarity)
     return replace(cameras, poses=poses, near=cameras.near * scale, far=cameras.far * scale)
 
 

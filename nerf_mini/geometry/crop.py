@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nerf_mini.geometry.alignment import scale_of
 from nerf_mini.geometry.rays import Rays
 
 
@@ -28,7 +29,7 @@ class Crop:
 
     def in_world(self, similarity: np.ndarray) -> Crop:
         """The same box after a similarity (4, 4) of the world."""
-        scale = float(np.cbrt(np.linalg.det(similarity[:3, :3])))
+        scale = scale_of(similarity)
         center = similarity[:3, :3] @ self.center + similarity[:3, 3]
         return Crop(center, scale * self.sides, similarity[:3, :3] @ self.turn / scale)
 

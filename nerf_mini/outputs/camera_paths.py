@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError, quoted
+from nerf_mini.geometry.alignment import poses_in_world
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.keyframes import Keyframes
 from nerf_mini.io.files import read_json, write_json
@@ -65,12 +66,12 @@ class CameraPath:
 
     def in_world(self, similarity: np.ndarray) -> CameraPath:
         """The same film after a similarity (4, 4) of the world."""
-        crop, keyframes = self.crop, self.keyframes
+        crop, keys = self.crop, self.keyframes
         return replace(
             self,
-            poses=_moved(self.poses, similarity),
+            poses=poses_in_world(self.poses, similarity),
             crop=None if crop is None else crop.in_world(similarity),
-            keyframes=None if keyframes is None else replace(keyframes, poses=_moved(keyframes.poses, similarity)),
+            keyframes=None if keys is None else replace(keys, poses=poses_in_world(keys.poses, similarity)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,12 +96,6 @@ class CameraPath:
                 "crop_rot": _angles(self.crop.turn), "crop_bg_color": {"r": red, "g": green, "b": blue},
             }  # fmt: skip
         return content
-
-
-def _moved(poses: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-    moved = similarity @ poses
-    moved[:, :3, :3] /= np.cbrt(np.linalg.det(similarity[:3, :3]))
-    return moved
 
 
 def _frame(pose: np.ndarray, fov: float, aspect: float) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from nerf_mini.outputs.memory import require_memory_for_pictures
 from nerf_mini.outputs.video import FRAMES_PER_SECOND, VIDEOS, check_rate, video_file
 from nerf_mini.rendering.images import RenderedImage, depth_picture, disparity_picture, render_progressively
 from nerf_mini.rendering.shading import OPAQUE
+from nerf_mini.runs.evaluation import spread_indices
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.training import Trainer
@@ -185,7 +186,7 @@ def _of_file(trainer: Trainer, path: CameraPath, request: RenderRequest) -> _Fil
 
 def _nearest(trainer: Trainer, cameras: Cameras) -> float:
     """What counts as near in the depth maps of scenes without bounds: of small pictures along the way."""
-    some = cameras[np.unique(np.linspace(0, len(cameras) - 1, DEPTH_VIEWS).astype(np.int64))]
+    some = cameras[spread_indices(len(cameras), DEPTH_VIEWS)]
     small = some.scaled(min(1.0, DEPTH_WIDTH / float(some.size.min())))
     images = [trainer.render(small, view) for view in range(len(small))]
     seen = np.concatenate([image.depth[image.opacity > OPAQUE] for image in images])

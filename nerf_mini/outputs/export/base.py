@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
+from nerf_mini.geometry.alignment import scale_of
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.training import Trainer
 
@@ -139,7 +140,7 @@ class CaptureWorld:
     def __init__(self, to_capture: np.ndarray):
         """to_capture (4, 4): the similarity from the scene to the capture."""
         self.to_capture = np.asarray(to_capture, np.float64)
-        self.scale = float(np.cbrt(np.linalg.det(self.to_capture[:3, :3])))  # of lengths
+        self.scale = scale_of(self.to_capture)  # of lengths
 
     @property
     def turn(self) -> np.ndarray:
@@ -156,14 +157,9 @@ class CaptureWorld:
 
     def box_in_scene(self, corners: np.ndarray) -> Crop:
         """A box along the axes of the capture, by two corners (6,), as a box of the scene."""
-        low, high = np.asarray(corners[:3], np.float64), np.asarray(corners[3:], np.float64)
-        center = np.linalg.solve(self.to_capture[:3, :3], 0.5 * (low + high) - self.to_capture[:3, 3])
-        return Crop(center, (high - low) / self.scale, self.turn.T)
+        return Crop.between(corners[:3], corners[3:]).in_world(np.linalg.inv(self.to_capture))
 
     def box_record(self, box: Crop) -> dict[str, Any]:
         """A box of the scene as plain values, in the capture: its middle, its sides, and its axes as columns."""
-        return {
-            "center": self.points(box.center[None])[0].tolist(),
-            "sides": (box.sides * self.scale).tolist(),
-            "axes": (self.turn @ box.turn).tolist(),
-        }
+        placed = box.in_world(self.to_capture)
+        return {"center": placed.center.tolist(), "sides": placed.sides.tolist(), "axes": placed.turn.tolist()}

@@ -12,6 +12,7 @@ from nerf_mini.outputs.export.base import StageProgress
 from nerf_mini.outputs.export.training_rays import reached
 from nerf_mini.rendering.images import render_rays
 from nerf_mini.rendering.shading import OPAQUE
+from nerf_mini.runs.evaluation import spread_indices
 from nerf_mini.training import Trainer
 
 MOST_VIEWS = 100
@@ -37,8 +38,7 @@ class Sight:
 def some_cameras(cameras: Cameras, resolution: int) -> Cameras:
     """At most `MOST_VIEWS` of the cameras, evenly spread, with pictures as fine as a mesh of that many cells asks
     for."""
-    chosen = np.unique(np.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().astype(np.int64))
-    few = cameras[chosen]
+    few = cameras[spread_indices(len(cameras), MOST_VIEWS)]
     pixels = min(max(resolution, LEAST_PIXELS), MOST_PIXELS)
     return few.scaled(min(1.0, pixels / int(few.size.max())))
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from nerf_mini.outputs.report.markup import Markup, joined, tag
 from nerf_mini.outputs.report.wording import short
+from nerf_mini.runs.evaluation import spread_indices
 
 WIDTH, HEIGHT = 460, 250  # of a chart, in units of its own
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 18, 40  # margins for labels
@@ -155,7 +154,7 @@ def _drawn(series: Series, x: Axis, y: Axis) -> Markup:
             )
             for i, _, b in places
         )  # fmt: skip
-    kept = [places[i] for i in thinned(len(places))]
+    kept = [places[i] for i in spread_indices(len(places), MOST_POINTS)]
     points = [(_at(x, a), _at(y, b)) for _, a, b in kept]
     line = " ".join(f"{a},{b}" for a, b in points)
     # a line's points are not seen, but answer to the pointer
@@ -176,10 +175,3 @@ def _tooltip(series: Series, index: int) -> Markup | None:
 def _at(axis: Axis, value: float) -> str:
     """Where a value is, to a tenth of a unit."""
     return f"{axis.place(value):.1f}".removesuffix(".0")
-
-
-def thinned(number: int, most: int = MOST_POINTS) -> list[int]:
-    """At most `most` of n indices, evenly spread, the first and the last among them."""
-    if number <= most:
-        return list(range(number))
-    return np.unique(np.rint(np.linspace(0, number - 1, most)).astype(int)).tolist()

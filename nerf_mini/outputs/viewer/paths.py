@@ -15,6 +15,7 @@ from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.keyframes import Keyframes
 from nerf_mini.outputs.camera_paths import CameraPath, read_camera_path, write_camera_path
 from nerf_mini.outputs.viewer.requests import LEAST_FOV, MOST_FOV, MOST_SIDE, between, pose, whole
+from nerf_mini.runs.evaluation import spread_indices
 from nerf_mini.runs.folder import Run
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
@@ -132,6 +133,5 @@ def _knows_more(file: Path) -> bool:
 
 def _some_frames(path: CameraPath) -> Keyframes:
     """A few of a path's frames, evenly spread, to stand for the keyframes that are not known."""
-    count = min(len(path.poses), SHOWN_KEYFRAMES)
-    chosen = np.unique(np.linspace(0, len(path.poses) - 1, count).round().astype(np.int64))
+    chosen = spread_indices(len(path.poses), SHOWN_KEYFRAMES)
     return Keyframes(path.poses[chosen], path.fields_of_view[chosen])

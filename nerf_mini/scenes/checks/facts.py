@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nerf_mini.geometry.alignment import scale_of
 from nerf_mini.scenes.checks.base import Survey
 from nerf_mini.scenes.checks.lens import FLAT, fields_of_view, lens_effects
 from nerf_mini.scenes.checks.points import reprojection_errors
@@ -58,7 +59,7 @@ def summary(scene: Scene) -> Summary:
         _whole(cameras.size[:, 0]), _whole(cameras.size[:, 1]), tuple(sorted(set(cameras.lens.tolist()))),
         _pair(cameras.focal), _pair(fields_of_view(cameras)[flat, 0]), max(moved) if bent and moved else None,
         max(beyond for _, beyond in effects), scene.held_out, "box" if scene.space is None else scene.space.kind,
-        _pair(cameras.near), _pair(cameras.far), float(np.cbrt(np.linalg.det(scene.to_capture[:3, :3]))),
+        _pair(cameras.near), _pair(cameras.far), scale_of(scene.to_capture),
         any(views.has_alpha for views in scene.splits.values()), ignored / pixels,
         0 if points is None else len(points.positions),
         0 if points is None or points.observations is None else len(points.observations.point),

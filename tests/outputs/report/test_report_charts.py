@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerf_mini.outputs.report import charts
-from nerf_mini.outputs.report.charts import Axis, Series, chart, linear_ticks, log_ticks, thinned
+from nerf_mini.outputs.report.charts import Axis, Series, chart, linear_ticks, log_ticks
 
 finite = st.floats(-1e9, 1e9, allow_nan=False)
 positive = st.floats(1e-9, 1e9)
@@ -106,4 +106,3 @@ def test_levels_cross_the_chart_and_long_curves_are_thinned():
     assert len(points_of(svg)) == charts.MOST_POINTS
     level = next(node for node in ElementTree.fromstring(svg) if node.get("class") == "level a")
     assert (float(level.get("x1")), float(level.get("x2"))) == (charts.LEFT, charts.WIDTH - charts.RIGHT)
-    assert thinned(3) == [0, 1, 2] and thinned(0) == [] and thinned(1000, 4) == [0, 333, 666, 999]
