@@ -12,15 +12,13 @@ from nerf_mini.runs.folder import Run, open_run
 from nerf_mini.runs.restoring import load_trainer, restored_trainer
 from nerf_mini.training import Trainer
 
-_NEEDS_NAMES = ("cameras",)
-
 
 def run(arguments: ExportArguments) -> None:
     """Export a run for other programs."""
     opened = open_run(arguments.run)
     request = ExportRequest(**{entry.name: getattr(arguments, entry.name) for entry in fields(ExportRequest)})
-    exporter_of(arguments.kind, request)
-    trainer = _with_names(opened) if arguments.kind in _NEEDS_NAMES else restored_trainer(opened, warn=say)
+    wants_data = exporter_of(arguments.kind, request).wants_data
+    trainer = _with_names(opened) if wants_data else restored_trainer(opened, warn=say)
     with StageBars(say) as bars:
         done = write_export(trainer, arguments.kind, request, opened.path / "exports", bars.report, say)
     megabytes, seconds = done.record["bytes"] / 1e6, done.record["seconds"]

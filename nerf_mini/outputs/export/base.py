@@ -119,6 +119,7 @@ class Exporter:
         options: names of the options, of `ExportRequest`, that it takes.
         write: does the work. Raises UserError, and writes nothing, where that is not possible.
         prepare: what can be refused before the work begins, such as a library that is missing.
+        wants_data: whether it says more where the data set is there.
     """
 
     kind: str
@@ -127,6 +128,7 @@ class Exporter:
     options: tuple[str, ...]
     write: Callable[[ExportTask], Exported]
     prepare: Callable[[Path], None] = lambda output: None
+    wants_data: bool = False
 
     @property
     def default_name(self) -> str:

@@ -112,4 +112,6 @@ def _file_of(name: str, split: str, files: dict[str, list[PurePosixPath]]) -> st
     return f"{split}/{name}.png"
 
 
-EXPORTER = Exporter("cameras", "transforms.json as nerfstudio has it, and a COLMAP model as text", (), (), write)
+EXPORTER = Exporter(
+    "cameras", "transforms.json as nerfstudio has it, and a COLMAP model as text", (), (), write, wants_data=True
+)

@@ -10,7 +10,7 @@ from nerf_mini import __version__
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.paths import orbit_like
 from nerf_mini.geometry.poses import common_up, look_at, looked_at
-from nerf_mini.geometry.regions import Box, Forward, Unbounded
+from nerf_mini.geometry.regions import Box, Forward, Region, Unbounded
 from nerf_mini.outputs.viewer.requests import MOST_SIDE
 from nerf_mini.rendering.shading import SHADINGS
 from nerf_mini.training import Trainer
@@ -82,7 +82,7 @@ def _start(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _largest_crop(region: Any) -> dict[str, Any] | None:
+def _largest_crop(region: Region) -> dict[str, Any] | None:
     """The largest box that makes sense: all of a cube; of an endless space, what is around the middle."""
     if isinstance(region, Box):
         return {"center": region.center.tolist(), "sides": [region.side] * 3}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nerf_mini.outputs.report import charts
 from nerf_mini.outputs.report.charts import Axis, Series, chart, linear_ticks, log_ticks
+from nerf_mini.runs.evaluation import spread_indices
 
 finite = st.floats(-1e9, 1e9, allow_nan=False)
 positive = st.floats(1e-9, 1e9)
@@ -104,5 +105,7 @@ def test_what_is_not_finite_is_not_drawn_and_names_are_escaped():
 def test_levels_cross_the_chart_and_long_curves_are_thinned():
     svg = chart("t", "x", "y", [Series("line", range(5000), range(5000)), Series("end", [10], [7], "level")])
     assert len(points_of(svg)) == charts.MOST_POINTS
+    assert spread_indices(3, 9) == [0, 1, 2] and not spread_indices(0, 9)
+    assert spread_indices(1000, 4) == [0, 333, 666, 999]
     level = next(node for node in ElementTree.fromstring(svg) if node.get("class") == "level a")
     assert (float(level.get("x1")), float(level.get("x2"))) == (charts.LEFT, charts.WIDTH - charts.RIGHT)
