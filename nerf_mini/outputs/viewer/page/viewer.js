@@ -2,7 +2,7 @@
 //
 // Events: "moved" (the picture is another one), "newer" (the same picture, of a newer field), "settings" (something
 // about the overlay or the panel), "visit" (a flight to a training view begins), "view" (it was reached, or left),
-// "frame" (a picture was shown).
+// "frame" (a picture was shown), "refused" (a sentence for the visitor).
 
 import { Camera, widened } from "./camera.js";
 import { recall, remember } from "./memory.js";
