@@ -39,8 +39,12 @@ def help_text(section: type[Section], name: str) -> str | None:
 
 @cache
 def _documented(module: str) -> dict[tuple[str, str], str]:
-    """The strings below the fields of a module's classes, by class and field."""
-    found, statements = {}, ast.parse(inspect.getsource(sys.modules[module])).body
+    """The strings below the fields of a module's classes, by class and field; none where it came without its source."""
+    try:
+        statements = ast.parse(inspect.getsource(sys.modules[module])).body
+    except OSError:
+        return {}
+    found = {}
     for own in (statement for statement in statements if isinstance(statement, ast.ClassDef)):
         for field, below in pairwise(own.body):
             text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else None
