@@ -123,6 +123,9 @@ class RenderArguments:
     transform: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The dataparser_transforms.json of the nerfstudio run in whose world a file's path is, where the data set was
     centred and scaled there."""
+    no_antialias: bool = False
+    """Only one ray in each pixel of pictures that are smaller than those trained on, or from further away: faster, with
+    jagged edges."""
 
 
 @dataclass(frozen=True)

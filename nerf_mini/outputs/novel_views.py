@@ -54,6 +54,7 @@ class RenderRequest:
         frames_per_second: of videos; None: those of a file, else 15.
         transform: dataparser_transforms.json of the nerfstudio scene in whose world a file's path is; None: the world
             of the data set.
+        antialias: show the mean of several rays in pixels that are wider than those trained on.
     """
 
     path: str = "orbit"
@@ -64,6 +65,7 @@ class RenderRequest:
     progressive: bool = False
     frames_per_second: float | None = None
     transform: Path | None = None
+    antialias: bool = True
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,9 @@ def render_views(
     with _films(output, kinds, film.frames_per_second) if video else _pictures(output, kinds) as (write, files):
         for view in range(len(cameras)):
             if request.progressive:
-                image = _render_sharpening(trainer, film, view, output)
+                image = _render_sharpening(trainer, film, view, output, request.antialias)
             else:
-                image = trainer.render(cameras, view, film.background, film.crop)
+                image = trainer.render(cameras, view, film.background, film.crop, request.antialias)
             write(_shown(image, kinds, cameras, view, nearest))
             report(view + 1, len(cameras))
     return NovelViews(tuple(files), trainer.step_count)
@@ -188,7 +190,7 @@ def _nearest(trainer: Trainer, cameras: Cameras) -> float:
     """What counts as near in the depth maps of scenes without bounds: of small pictures along the way."""
     some = cameras[spread_indices(len(cameras), DEPTH_VIEWS)]
     small = some.scaled(min(1.0, DEPTH_WIDTH / float(some.size.min())))
-    images = [trainer.render(small, view) for view in range(len(small))]
+    images = [trainer.render(small, view, antialias=False) for view in range(len(small))]
     seen = np.concatenate([image.depth[image.opacity > OPAQUE] for image in images])
     return float(np.quantile(seen, 0.02)) if len(seen) else 1.0
 
@@ -222,10 +224,14 @@ def _is_video(output: Path, progressive: bool) -> bool:
     return video
 
 
-def _render_sharpening(trainer: Trainer, film: _Film, view: int, folder: Path) -> RenderedImage:
+def _render_sharpening(trainer: Trainer, film: _Film, view: int, folder: Path, antialias: bool) -> RenderedImage:
     """A picture whose file is written again and again as it gets sharper."""
     behind = trainer.cameras.background if film.background is None else film.background
-    for image in render_progressively(trainer.model, trainer.field, film.cameras, behind, view, crop=film.crop):
+    rays = trainer.supersampling(film.cameras, view) if antialias else 1
+    pictures = render_progressively(
+        trainer.model, trainer.field, film.cameras, behind, view, crop=film.crop, supersampling=rays
+    )
+    for image in pictures:
         write_image(_picture_file(folder, "color", view), to_uint8(image.color))
     return image
 

@@ -13,6 +13,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.io.images import to_png
+from nerf_mini.rendering.antialiasing import mean_over_rays, places_in_pixel
 from nerf_mini.rendering.volume import Rendering
 
 
@@ -59,6 +60,35 @@ def render_rays(
     return values
 
 
+def render_pixels(
+    model: Renderer,
+    parameters: Any,
+    cameras: Cameras,
+    view: int,
+    pixels: np.ndarray,
+    background: ArrayLike,
+    crop: Crop | None = None,
+    supersampling: int = 1,
+) -> np.ndarray:
+    """Colour, depth and opacity of pixels (n,) of a picture, counted row after row: (n, 5) float32.
+
+    Each is the mean over supersampling x supersampling rays, evenly spread over the pixel; see `antialiasing`.
+    """
+    row, column = np.divmod(pixels, cameras.size[view, 0])
+    if supersampling == 1:
+        return render_rays(model, parameters, cameras.rays(view, column, row), background, crop)
+    across, down = places_in_pixel(supersampling)
+    values, at_once = np.empty((len(pixels), 5), np.float32), max(1, model.rays_at_once // len(across))
+    for first in range(0, len(pixels), at_once):
+        part = slice(first, first + at_once)
+        columns, rows = column[part, None] + across, row[part, None] + down  # (part, rays)
+        rays = cameras.rays(view, columns.reshape(-1), rows.reshape(-1))
+        seen = render_rays(model, parameters, rays, background, crop)
+        lit = np.isfinite(rays.directions[:, 0])
+        values[part] = mean_over_rays(seen.reshape(*columns.shape, 5), lit.reshape(columns.shape))
+    return values
+
+
 def _as_image(values: np.ndarray) -> RenderedImage:
     """(height, width, 5) as an image."""
     return RenderedImage(np.clip(values[..., :3], 0, 1), values[..., 3], values[..., 4])
@@ -71,12 +101,14 @@ def render_image(
     background: ArrayLike,
     view: int = 0,
     crop: Crop | None = None,
+    supersampling: int = 1,
 ) -> RenderedImage:
     """The whole picture of one of the cameras on a background colour (3,), as the model shows it, without jitter; with
-    `crop`, of what lies in that box."""
+    `crop`, of what lies in that box; with `supersampling` n, the mean of n x n rays in each pixel."""
     width, height = cameras.size[view].tolist()
-    rays = cameras.image_rays(view)
-    return _as_image(render_rays(model, parameters, rays, background, crop).reshape(height, width, 5))
+    pixels = np.arange(width * height)
+    values = render_pixels(model, parameters, cameras, view, pixels, background, crop, supersampling)
+    return _as_image(values.reshape(height, width, 5))
 
 
 def render_progressively(
@@ -87,11 +119,12 @@ def render_progressively(
     view: int = 0,
     coarsest: int = 8,
     crop: Crop | None = None,
+    supersampling: int = 1,
 ) -> Iterator[RenderedImage]:
     """A whole picture, coarse first: pictures of full size that get sharper, the last one being `render_image`'s.
 
     The first shows every `coarsest`-th pixel of a row and column, a power of two, as a square; each further one halves
-    that. No ray is followed twice.
+    that. No ray is followed twice. Pictures that need more rays than one in each pixel come last, and at once.
     """
     if coarsest < 1 or coarsest & (coarsest - 1):
         raise ValueError(f"coarsest must be a power of two, not {coarsest}")
@@ -107,6 +140,8 @@ def render_progressively(
         corner = row // stride * stride * width + column // stride * stride  # of the square that a pixel lies in
         yield _as_image(values[corner].reshape(height, width, 5))
         stride //= 2
+    if supersampling > 1:
+        yield render_image(model, parameters, cameras, background, view, crop, supersampling)
 
 
 def disparity_picture(image: RenderedImage, nearest: float) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from nerf_mini.geometry.crop import Crop
 from nerf_mini.models import Model, make_model, resolve_precision
 from nerf_mini.models.refinement import coarsened, differentiating_rays
 from nerf_mini.ops import logistic
+from nerf_mini.rendering.antialiasing import rays_along_pixel
 from nerf_mini.rendering.images import RenderedImage, render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runtime import prepare, warm_up
@@ -216,17 +218,36 @@ class Trainer:
         relu = isinstance(settings, NerfConfig) and settings.network.density_activation == "relu"
         return " with --density-activation softplus," if relu else ""
 
+    @cached_property
+    def _widest_pixel(self) -> float:
+        """Of the training cameras, in the middle of the region; -inf where none has a pose."""
+        widths = self.model.region.pixel_widths(self._cameras.train)
+        return float(np.max(widths[np.isfinite(widths)], initial=-np.inf))
+
+    def supersampling(self, cameras: Cameras, view: int = 0) -> int:
+        """How many rays along a side of a pixel the picture of one of the cameras needs to be free of aliasing: 1 where
+        its pixels are no wider than the widest of the training pictures, at most 8."""
+        return rays_along_pixel(float(self.model.region.pixel_widths(cameras[view])[0]), self._widest_pixel)
+
     def render(
-        self, cameras: Cameras, view: int = 0, background: ArrayLike | None = None, crop: Crop | None = None
+        self,
+        cameras: Cameras,
+        view: int = 0,
+        background: ArrayLike | None = None,
+        crop: Crop | None = None,
+        antialias: bool = True,
     ) -> RenderedImage:
         """The picture of one of the cameras, on the background of the scene or on another colour (3,) in [0, 1].
 
-        With `crop`, of what lies in that box. Raises UserError for a crop in a space that has no room for one.
+        With `crop`, of what lies in that box. A smaller picture than the training ones, or one from further away, is
+        free of aliasing, unless `antialias` is false: that is faster. Raises UserError for a crop in a space that has
+        no room for one.
         """
         behind = self.cameras.background if background is None else background
         if crop is not None and not self.model.region.croppable:
             raise UserError("a scene that lies ahead of its cameras (--space forward) cannot be cropped.")
-        return render_image(self.model, self.field, cameras, behind, view, crop)
+        supersampling = self.supersampling(cameras, view) if antialias else 1
+        return render_image(self.model, self.field, cameras, behind, view, crop, supersampling)
 
     def query(self, points: ArrayLike, directions: ArrayLike = (0.0, 0.0, -1.0)) -> tuple[np.ndarray, np.ndarray]:
         """Density per scene unit (n,) and colour (n, 3) in [0, 1] at points (n, 3) of the scene.

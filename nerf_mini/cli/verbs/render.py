@@ -13,7 +13,7 @@ def run(arguments: RenderArguments) -> None:
     opened = open_run(arguments.run)
     request = RenderRequest(
         arguments.path, arguments.views, arguments.scale, arguments.output, arguments.maps, arguments.progressive,
-        arguments.frames_per_second, arguments.transform,
+        arguments.frames_per_second, arguments.transform, not arguments.no_antialias,
     )  # fmt: skip
     with counting_bar("rendering") as report:
         result = render_views(opened, request, report, say)

@@ -70,6 +70,12 @@ class Region(ABC):
     def pixels_across(self, cameras: Cameras) -> float:
         """How many pixels a picture needs for the side of the unit cube, in the middle of the region."""
 
+    def pixel_widths(self, cameras: Cameras) -> np.ndarray:
+        """How wide the pixels of each camera are in the middle of the region, where the side of the unit cube is 1:
+        (views,) float64."""
+        with np.errstate(divide="ignore"):
+            return 1.0 / np.array([self.pixels_across(cameras[view]) for view in range(len(cameras))])
+
     def enter(self, rays: Rays) -> Rays:
         """Rays of the scene in the region's coordinates."""
         return rays

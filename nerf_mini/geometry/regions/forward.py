@@ -141,3 +141,11 @@ class Forward(Region):
     def pixels_across(self, cameras: Cameras) -> float:
         """See `Region`: the widest view."""
         return float(np.max(np.median(cameras.focal, axis=0) * np.array(self.side)))
+
+    def pixel_widths(self, cameras: Cameras) -> np.ndarray:
+        """See `Region`: at twice the distance of the nearest thing, the middle of the way to infinity in disparity.
+        Cameras that stand beyond the nearest thing count as being there."""
+        height = cameras.poses[:, 2, 3] - self.center[2]  # how far each stands behind the mean camera
+        ahead = np.maximum(2.0 * self.near + height, self.near)
+        with np.errstate(divide="ignore"):
+            return ahead / (2.0 * self.near * np.max(cameras.focal * np.array(self.side), axis=1))

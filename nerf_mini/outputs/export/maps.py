@@ -68,12 +68,15 @@ def looks_ahead(cameras: Cameras) -> bool:
     return bool(np.isfinite(cameras.frustums()).all())
 
 
-def surface_maps(task: ExportTask, cameras: Cameras, view: int) -> tuple[np.ndarray, np.ndarray]:
+def surface_maps(task: ExportTask, cameras: Cameras, view: int, antialias: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The depth (height, width), in the capture's unit and 0 where nothing is, and unit normals (height, width, 3) in
-    the capture's axes, 0 where there are none."""
+    the capture's axes, 0 where there are none.
+
+    Where something is, a pixel as a whole says; the depth is that of its middle: a mean over an edge lies nowhere.
+    """
     width, height = cameras.size[view].tolist()
     rays = cameras.image_rays(view)
-    image = task.trainer.render(cameras, view)
+    image = task.trainer.render(cameras, view, antialias=antialias)
     distance = reached(task.trainer, rays, SURFACE).reshape(height, width)
     known = (image.opacity > OPAQUE) & np.isfinite(distance)
     depth = np.where(known, distance, 0.0).astype(np.float32)
@@ -89,7 +92,7 @@ def depth_unit(task: ExportTask, cameras: Cameras) -> float:
     """The length that one step of a 16-bit depth stands for, the same in all views: the largest depth of small pictures
     just fits."""
     small = cameras.scaled(min(1.0, max(1 / COARSE, LEAST_PIXELS / int(cameras.size.min()))))
-    largest = max(float(surface_maps(task, small, view)[0].max()) for view in range(len(small)))
+    largest = max(float(surface_maps(task, small, view, antialias=False)[0].max()) for view in range(len(small)))
     if largest == 0:
         raise UserError("nothing opaque is seen by these cameras: there is no depth to write. Train longer.")
     return HEADROOM * largest / DEEPEST
