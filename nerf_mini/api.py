@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from nerf_mini.geometry.paths import orbit_like, spiral_like
 from nerf_mini.io.images import to_uint8
 from nerf_mini.io.notebook_html import facts, picture
 from nerf_mini.runs.evaluation import Evaluation, evaluate_views, spread_indices
-from nerf_mini.runs.records import Fit
+from nerf_mini.runs.records import Fit, MultiScaleEvaluation
+from nerf_mini.runs.scales import MIP_NERF, evaluate_scales
 from nerf_mini.runs.session import load_trainer, save_trainer
 from nerf_mini.scenes import Scene, SceneCameras
 from nerf_mini.training import trainer as core
@@ -64,6 +66,19 @@ class Trainer(core.Trainer):
         """
         views = self.views_of(split)
         return evaluate_views(self, views, spread_indices(len(views), max_views), report, fit)
+
+    def evaluate_scales(
+        self,
+        scales: Iterable[float | Fraction] = MIP_NERF,
+        split: str = "test",
+        max_views: int | None = None,
+    ) -> MultiScaleEvaluation:
+        """PSNR and SSIM of pictures of several sizes, against the pictures of a split shrunk to them, and their means.
+
+        By default at full size, 1/2, 1/4 and 1/8. Raises UserError for scales above 1, which have no truth.
+        """
+        views = self.views_of(split)
+        return evaluate_scales(self, views, spread_indices(len(views), max_views), scales)
 
     def _repr_html_(self) -> str:
         """What it is and, once it has been trained, what it shows from the first camera, for notebooks."""

@@ -95,6 +95,9 @@ class EvalArguments:
     """At most this many views, evenly spread; by default all."""
     fit_test: Literal["none", "exposure", "poses"] = "none"
     """Fit each view's exposure or its pose on the left half of its picture, and score the right half."""
+    scales: Annotated[str | None, tyro.conf.arg(metavar="S,S,...")] = None
+    """Score pictures of several sizes, such as 1,1/2,1/4,1/8 as mip-NeRF does, and their mean, against shrunk test
+    pictures; writes RUN/eval/<split>-scales.json instead."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Where the data set is, if it has moved."""
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.files import is_number, read_json, write_json
-from nerf_mini.io.images import composite
+from nerf_mini.io.images import area_average, composite, shrunk_mask
 from nerf_mini.rendering.images import RenderedImage
 from nerf_mini.rendering.metrics import color_corrected_psnr, psnr, ssim
 from nerf_mini.rendering.registration import registered
@@ -59,26 +59,36 @@ def spread_indices(count: int, most: int | None) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, most)})
 
 
-def target_image(views: Views, index: int, background: ArrayLike) -> np.ndarray:
-    """The true picture on a background colour (3,): (height, width, 3) float32."""
-    return composite(views.image(index), background)
+def target_image(views: Views, index: int, background: ArrayLike, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The true picture on a background colour (3,): (height, width, 3) float32; shrunk to `size`, width and height, by
+    the mean over the area of each pixel, where one is given."""
+    image = views.image(index)
+    return composite(image if size is None else area_average(image, size), background)
 
 
 def evaluate_views(
-    trainer: Trainer, views: Views, indices: Iterable[int], report: Report | None = None, fit: Fit = "none"
+    trainer: Trainer,
+    views: Views,
+    indices: Iterable[int],
+    report: Report | None = None,
+    fit: Fit = "none",
+    scale: float = 1.0,
 ) -> Evaluation:
     """Scores of the trainer's pictures of some of the views, at least one, in pixels that are valid.
 
-    `fit` says what may be fitted to each view first, see `Protocol`. Raises UserError where no view has a valid pixel.
+    `fit` says what may be fitted to each view first, see `Protocol`; `scale`, at most 1, is that of pictures and truth.
+    Raises UserError where no view has a valid pixel.
     """
-    scores, skipped, seconds, cameras = [], [], [], trainer.cameras_of(views)
+    scores, skipped, seconds, cameras = [], [], [], trainer.cameras_of(views).scaled(scale)
     for index in indices:
+        width, height = cameras.size[index].tolist()
         mask = views.mask(index)
-        fitted, scored = (mask, mask) if fit == "none" else _halves(mask, views.cameras.size[index])
+        mask = None if mask is None else shrunk_mask(mask, (width, height))
+        fitted, scored = (mask, mask) if fit == "none" else _halves(mask, cameras.size[index])
         if any(part is not None and not part.any() for part in (fitted, scored)):
             skipped.append(views.names[index])
             continue
-        target = target_image(views, index, trainer.cameras.background)
+        target = target_image(views, index, trainer.cameras.background, (width, height))
         started = time.perf_counter()
         image = _rendered(trainer, cameras[index], target, fitted, fit)
         seconds.append(time.perf_counter() - started)
@@ -86,7 +96,8 @@ def evaluate_views(
         if report is not None:
             report(ScoredView(index, scores[-1], image, target, scored))
     if not scores:
-        raise UserError("no view can be scored: masks leave nothing of them.")
+        where = "" if scale == 1 else f" at {scale:g} of its size"
+        raise UserError(f"no view can be scored{where}: masks leave nothing of them.")
     protocol = _protocol(trainer, views, fit, tuple(skipped))
     return Evaluation(trainer.step_count, tuple(scores), float(np.median(seconds)), protocol)
 
@@ -148,12 +159,9 @@ def evaluate_run(
     """Evaluate the newest sound checkpoint on a split, and write the file that `evaluation_file` names.
 
     `fit` is that of `evaluate_views`. Raises UserError for a split that the data set lacks, for no views, and as
-    `restored_trainer` and `Run.read_scene`.
+    `restored_trainer` and `Run.read_split`.
     """
-    scene = run.read_scene((split,) if split == "train" else ("train", split), data)
-    if split not in scene.splits:
-        raise UserError(f"{scene.path}: has no split {split!r}; it has {', '.join(scene.splits)}.")
-    views = scene.splits[split]
+    scene, views = run.read_split(split, data)
     indices = spread_indices(len(views), max_views)
     evaluation = evaluate_views(restored_trainer(run, scene, warn), views, indices, report, fit)
     write_json(evaluation_file(run, split, fit), {"split": split, **evaluation.to_json()})

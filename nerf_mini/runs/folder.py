@@ -28,7 +28,7 @@ from nerf_mini.runs import cameras as cameras_file
 from nerf_mini.runs.checkpoint import save
 from nerf_mini.runs.formats import stamp, upgraded
 from nerf_mini.runs.records import MetricsEntry
-from nerf_mini.scenes import SPLITS, Scene, SceneCameras, load_scene
+from nerf_mini.scenes import SPLITS, Scene, SceneCameras, Views, load_scene
 from nerf_mini.training.state import TrainingState
 
 
@@ -80,6 +80,14 @@ class Run:
         scene = read_scene(where, self.config, splits, world)
         self.require_same(scene)
         return scene
+
+    def read_split(self, split: str, data: Path | None = None) -> tuple[Scene, Views]:
+        """The data set with a split and the training views, and that split. Raises UserError where it has none, and as
+        `read_scene`."""
+        scene = self.read_scene((split,) if split == "train" else ("train", split), data)
+        if split not in scene.splits:
+            raise UserError(f"{scene.path}: has no split {split!r}; it has {', '.join(scene.splits)}.")
+        return scene, scene.splits[split]
 
     def require_same(self, scene: Scene) -> None:
         """Raise a UserError for a data set that is not the run's."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -90,6 +92,51 @@ class Evaluation:
         means = {"psnr": self.psnr, "ssim": None if math.isnan(self.ssim) else self.ssim, "cc_psnr": self.cc_psnr}
         own = asdict(self)
         return {**means, **own.pop("protocol"), "scored": self.protocol.scored, **own}
+
+
+@dataclass(frozen=True)
+class MultiScaleEvaluation:
+    """Scores of the same views at several scales of their pictures, at least one, by scale."""
+
+    scales: Mapping[Fraction, Evaluation]
+
+    @property
+    def step(self) -> int:
+        """Of the field that was scored."""
+        return next(iter(self.scales.values())).step
+
+    @property
+    def psnr(self) -> float:
+        """The mean over scales of each scale's PSNR, in dB."""
+        return float(np.mean([found.psnr for found in self.scales.values()]))
+
+    @property
+    def ssim(self) -> float:
+        """The mean over scales of each scale's SSIM, where it has one; NaN where none has."""
+        known = [found.ssim for found in self.scales.values() if not math.isnan(found.ssim)]
+        return float(np.mean(known)) if known else math.nan
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """A table for people: a head, a row for each scale, and the means."""
+        rows = [("scale", "PSNR (dB)", "SSIM", "s per view")]
+        for scale, found in self.scales.items():
+            rows.append((str(scale), f"{found.psnr:.2f}", _three(found.ssim), f"{found.seconds_per_view:.2f}"))
+        return [*rows, ("mean", f"{self.psnr:.2f}", _three(self.ssim), "")]
+
+    def _repr_html_(self) -> str:
+        """The scores, for notebooks."""
+        head, *rows = self.rows()
+        return table(head, rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, with the means, as in RUN/eval/<split>-scales.json."""
+        rows = [{"scale": str(scale), **found.to_json()} for scale, found in self.scales.items()]
+        return {
+            "step": self.step,
+            "psnr": self.psnr,
+            "ssim": None if math.isnan(self.ssim) else self.ssim,
+            "scales": rows,
+        }
 
 
 def _three(value: float | None) -> str:

@@ -230,7 +230,7 @@ def test_mp4_without_the_extra_names_it_before_any_work(own_run, capsys, monkeyp
             "train",
             ["--method", "--preset", "--output", "--max-steps", "--max-seconds", "--seed", "--resume", "--downscale"],
         ),
-        ("eval", ["--split", "--max-views", "--fit-test", "--data"]),
+        ("eval", ["--split", "--max-views", "--fit-test", "--scales", "--data"]),
         ("render", ["--path", "orbit", "spiral", "test", "--views", "--scale", "--output", "--maps"]),
         (
             "export",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
+from nerf_mini.errors import UserError
 from nerf_mini.runs.evaluation import ScoredView, evaluate_run, evaluation_file
 from nerf_mini.runs.folder import open_run
-from nerf_mini.runs.records import Protocol
+from nerf_mini.runs.records import MultiScaleEvaluation, Protocol
+from nerf_mini.runs.scales import evaluate_run_at_scales, parse_scales, scales_file
 
 
 def _protocol_lines(protocol: Protocol) -> Iterator[str]:
@@ -21,14 +24,21 @@ def _protocol_lines(protocol: Protocol) -> Iterator[str]:
         yield f"left out, because masks leave nothing to score: {', '.join(protocol.skipped)}"
 
 
+def _view_line(view: ScoredView) -> str:
+    score = view.score
+    similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
+    return f"{score.name}: PSNR {score.psnr:.2f} dB{similarity}"
+
+
 def run(arguments: EvalArguments) -> None:
     """Evaluate a run and print a line per view."""
+    if arguments.scales is not None:
+        _at_scales(arguments)
+        return
     opened = open_run(arguments.run)
 
     def report(view: ScoredView) -> None:
-        score = view.score
-        similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
-        say(f"{score.name}: PSNR {score.psnr:.2f} dB{similarity}")
+        say(_view_line(view))
 
     result = evaluate_run(opened, arguments.split, arguments.max_views, arguments.data, report, say, arguments.fit_test)
     for line in _protocol_lines(result.protocol):
@@ -39,3 +49,27 @@ def run(arguments: EvalArguments) -> None:
         f" PSNR {result.cc_psnr:.2f} dB with colours corrected"
     )
     say(f"written: {evaluation_file(opened, arguments.split, arguments.fit_test)}")
+
+
+def _at_scales(arguments: EvalArguments) -> None:
+    """Evaluate a run at several scales and print a table."""
+    if arguments.fit_test != "none":
+        raise UserError("--scales scores whole pictures, --fit-test halves of them: give one of the two.")
+    scales, opened = parse_scales(arguments.scales or ""), open_run(arguments.run)
+
+    def report(scale: Fraction, view: ScoredView) -> None:
+        say(f"{scale} of {_view_line(view)}")
+
+    result = evaluate_run_at_scales(opened, scales, arguments.split, arguments.max_views, arguments.data, report, say)
+    protocol = next(iter(result.scales.values())).protocol
+    for line in (*_protocol_lines(protocol), *_table_lines(result)):
+        say(line)
+    say(f"{arguments.split}: step {result.step}; written: {scales_file(opened, arguments.split)}")
+
+
+def _table_lines(result: MultiScaleEvaluation) -> Iterator[str]:
+    """The scores in columns."""
+    rows = result.rows()
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
