@@ -15,7 +15,10 @@ MOST_CLIENTS = 8
 
 @dataclass(frozen=True)
 class Frame:
-    """An encoded picture: its bytes, kind, what it took, and the step and revision of the field that it shows."""
+    """An encoded picture: its bytes, kind, what it took, and the step and revision of the field that it shows.
+
+    aliased: whether more rays in each pixel would show it better.
+    """
 
     data: bytes
     content_type: str
@@ -23,6 +26,7 @@ class Frame:
     encode_ms: float
     step: int
     revision: int
+    aliased: bool = False
 
 
 Outcome = Frame | UserError | Literal["superseded", "late", "failed"]

@@ -34,6 +34,7 @@ class FrameRequest:
         shading: one of `SHADINGS`.
         quality: of JPEG; 100 asks for PNG.
         final: whether this is a sharp picture of a camera at rest, which may be given up for a newer request.
+        antialias: whether to follow several rays in pixels that are wider than those of the training pictures.
         crop: the box to show; None: everything.
         background: a colour (3,) in [0, 1]; None: the scene's own.
     """
@@ -48,6 +49,7 @@ class FrameRequest:
     shading: str = "color"
     quality: int = 85
     final: bool = False
+    antialias: bool = False
     crop: Crop | None = None
     background: tuple[float, ...] | None = None
 
@@ -72,11 +74,9 @@ def parse_frame(content: dict[str, Any], cameras: int) -> FrameRequest:
     client = content.get("client")
     if not isinstance(client, str) or not 1 <= len(client) <= LONGEST_CLIENT:
         raise UserError(f"'client' must be text of 1 to {LONGEST_CLIENT} characters, not {quoted(client)}.")
-    shading, final = content.get("shading", "color"), content.get("final", False)
+    shading = content.get("shading", "color")
     if not isinstance(shading, str) or shading not in SHADINGS:
         raise UserError(f"'shading' must be one of {', '.join(SHADINGS)}, not {quoted(shading)}.")
-    if not isinstance(final, bool):
-        raise UserError(f"'final' must be true or false, not {quoted(final)}.")
     request: dict[str, Any] = {
         "client": client,
         "seq": whole(content, "seq", 0, 2**53),
@@ -84,7 +84,8 @@ def parse_frame(content: dict[str, Any], cameras: int) -> FrameRequest:
         "height": whole(content, "height", 1, MOST_SIDE),
         "shading": shading,
         "quality": whole(content, "quality", 1, LOSSLESS) if "quality" in content else 85,
-        "final": final,
+        "final": _flag(content, "final"),
+        "antialias": _flag(content, "antialias"),
         "crop": _crop(content.get("crop")),
         "background": _background(content.get("background")),
     }
@@ -130,6 +131,13 @@ def pose(content: dict[str, Any], name: str) -> np.ndarray:
     if np.abs(matrix[:3, 3]).max() > FARTHEST:
         raise UserError(f"{name!r}: the camera is further than {FARTHEST:g} from the origin.")
     return matrix
+
+
+def _flag(content: dict[str, Any], name: str) -> bool:
+    value = content.get(name, False)
+    if not isinstance(value, bool):
+        raise UserError(f"{name!r} must be true or false, not {quoted(value)}.")
+    return value
 
 
 def _crop(value: Any) -> Crop | None:

@@ -144,6 +144,8 @@ class Routes(Handler):
         if isinstance(outcome, Frame):
             times = {"X-Render-Ms": f"{outcome.render_ms:.1f}", "X-Encode-Ms": f"{outcome.encode_ms:.1f}"}
             shown = {"X-Step": str(outcome.step), "X-Revision": str(outcome.revision)}
+            if outcome.aliased:
+                shown["X-Aliased"] = "1"
             return Answer(HTTPStatus.OK, outcome.data, outcome.content_type, {**times, **shown})
         if outcome == "failed":
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the frame could not be rendered; the terminal says why.")

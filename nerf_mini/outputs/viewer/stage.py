@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +17,12 @@ from nerf_mini.outputs.free_views import free_cameras
 from nerf_mini.outputs.viewer.description import vertical_fields_of_view
 from nerf_mini.outputs.viewer.jobs import MOST_CLIENTS, Frame
 from nerf_mini.outputs.viewer.requests import LOSSLESS, FrameRequest
-from nerf_mini.rendering.images import RenderedImage, render_rays
+from nerf_mini.rendering.images import RenderedImage, render_pixels
 from nerf_mini.rendering.shading import SHADINGS, DepthScale
 from nerf_mini.training import Trainer
 
 LEAST_TILE, TILE = 1 << 10, 1 << 14  # rays between two looks whether the frame is still wanted; smaller ones cost
+SHARP_RAYS = 1 << 22  # of a sharp picture at most: a few seconds
 TILE_SECONDS = 0.05  # that they should take, about: in a scene full of fog, or on a busy machine, fewer rays
 SMOOTHING = 0.3  # how far the scale of depths goes towards that of the next frame while the camera moves
 SAME_PLACE = 1e-6  # how much a pose may differ from a camera's and still be that camera
@@ -47,14 +49,17 @@ class Stage:
         """A frame; None where it was given up on the way. Raises UserError for what the scene does not allow."""
         started, trainer = time.perf_counter(), self.trainer
         cameras = self.cameras_of(request)
-        image = self._rendered(request, cameras, cancelled)
+        affordable = self._affordable(request, cameras)
+        supersampling = affordable if request.antialias else 1
+        image = self._rendered(request, cameras, supersampling, cancelled)
         if image is None:
             return None
         picture = to_uint8(SHADINGS[request.shading](image, cameras, 0, self._scale(request, image)))
         rendered = time.perf_counter()
         data, content_type = encoded(picture, request.quality)
         render_ms, encode_ms = 1e3 * (rendered - started), 1e3 * (time.perf_counter() - rendered)
-        return Frame(data, content_type, render_ms, encode_ms, trainer.step_count, self.revision)
+        aliased = affordable > supersampling
+        return Frame(data, content_type, render_ms, encode_ms, trainer.step_count, self.revision, aliased)
 
     def cameras_of(self, request: FrameRequest) -> Cameras:
         """The camera of a request: one of the data set's, or one that stands anywhere."""
@@ -86,7 +91,9 @@ class Stage:
                     return _of_size(own, np.array([[request.width, request.height]]))
         return None
 
-    def _rendered(self, request: FrameRequest, cameras: Cameras, cancelled: Callable[[], bool]) -> RenderedImage | None:
+    def _rendered(
+        self, request: FrameRequest, cameras: Cameras, supersampling: int, cancelled: Callable[[], bool]
+    ) -> RenderedImage | None:
         """The picture of a camera, tile by tile; None where it was given up."""
         trainer = self.trainer
         if request.crop is not None and not trainer.model.region.croppable:
@@ -98,20 +105,27 @@ class Stage:
         while first < count:
             if cancelled():
                 return None
-            began, part = time.perf_counter(), slice(first, min(first + self._tile, count))
-            row, column = np.divmod(np.arange(part.start, part.stop), request.width)
-            rays = cameras.rays(0, column, row)
-            values[part] = render_rays(trainer.model, field, rays, background, request.crop)
-            first = part.stop
-            self._adapt(part.stop - part.start, time.perf_counter() - began)
+            began, tile = time.perf_counter(), max(1, self._tile // supersampling**2)
+            pixels = np.arange(first, min(first + tile, count))
+            values[pixels] = render_pixels(
+                trainer.model, field, cameras, 0, pixels, background, request.crop, supersampling
+            )
+            first += len(pixels)
+            self._adapt(len(pixels) == tile, time.perf_counter() - began)
         whole = values.reshape(request.height, request.width, 5)
         return RenderedImage(np.clip(whole[..., :3], 0, 1), whole[..., 3], whole[..., 4])
 
-    def _adapt(self, rays: int, seconds: float) -> None:
-        """Choose the size of the next tile by what one took; what it shows does not depend on that."""
+    def _affordable(self, request: FrameRequest, cameras: Cameras) -> int:
+        """Rays along a side of a pixel that a picture needs, or as many as there is time for."""
+        most = math.isqrt(SHARP_RAYS // (request.width * request.height))
+        return min(self.trainer.supersampling(cameras), max(1, most))
+
+    def _adapt(self, whole: bool, seconds: float) -> None:
+        """Choose the size of the next tile by what one took, `whole` unless it is a frame's last; what it shows does
+        not depend on that."""
         if seconds > 2.0 * TILE_SECONDS:
             self._tile = max(self._tile // 2, LEAST_TILE)
-        elif seconds < 0.5 * TILE_SECONDS and rays == self._tile:
+        elif seconds < 0.5 * TILE_SECONDS and whole:
             self._tile = min(2 * self._tile, TILE)
 
     def _scale(self, request: FrameRequest, image: RenderedImage) -> DepthScale:

@@ -36,6 +36,21 @@ def test_the_page_shows_the_very_pixels_of_a_rendering(visit, server, viewed_run
     np.testing.assert_array_equal(shown, to_uint8(rendered.color))
 
 
+def test_from_afar_a_picture_without_aliasing_comes_last(visit, server, viewed_run):
+    page = visit(server.url, percent=100)
+    near, count = page.evaluate("viewer.camera.distance"), page.evaluate("viewer.frames.log.length")
+    while page.evaluate("viewer.camera.distance") < 20 * near:
+        page.keyboard.press("-")
+    until(page, IS_SHARP)
+    sharp = page.evaluate(f"viewer.frames.log.slice({count}).filter((frame) => frame.final).length")
+    assert sharp == 2
+    camera = page.evaluate("({ pose: viewer.camera.pose, fov: viewer.camera.fov })")
+    trainer = load_trainer(viewed_run)
+    cameras = free_cameras(trainer, np.reshape(camera["pose"], (1, 4, 4)), [camera["fov"]], (720, 400))
+    assert trainer.supersampling(cameras) == 2
+    np.testing.assert_array_equal(pixels(page), to_uint8(trainer.render(cameras).color))
+
+
 def test_dragging_turns_the_scene_in_small_pictures_that_sharpen_when_it_rests(visit, server):
     page = visit(server.url, percent=50)
     page.evaluate("[viewer.frames.rate, viewer.fps] = [2e4, 20]")  # a slow machine: small pictures are worth it

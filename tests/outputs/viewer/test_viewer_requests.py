@@ -14,8 +14,8 @@ from nerf_mini.outputs.viewer.requests import LOSSLESS, parse_action, parse_fram
 POSE = look_at((1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
 GOOD = {
     "client": "a", "seq": 3, "pose": POSE.reshape(-1).tolist(), "width": 40, "height": 30, "fov": 0.7,
-    "shading": "depth", "quality": 90, "final": True, "crop": {"center": [0, 1, 2], "sides": [1, 2, 3]},
-    "background": [0, 0.5, 1],
+    "shading": "depth", "quality": 90, "final": True, "antialias": True, "background": [0, 0.5, 1],
+    "crop": {"center": [0, 1, 2], "sides": [1, 2, 3]},
 }  # fmt: skip
 
 
@@ -29,6 +29,7 @@ def test_a_request_says_all_that_a_frame_needs():
     assert (request.client, request.seq, request.width, request.height) == ("a", 3, 40, 30)
     np.testing.assert_array_equal(request.pose, POSE)
     assert (request.fov, request.shading, request.quality, request.final) == (0.7, "depth", 90, True)
+    assert request.antialias and not parsed(antialias=...).antialias
     np.testing.assert_array_equal(request.crop.center, [0, 1, 2])
     np.testing.assert_array_equal(request.crop.sides, [1, 2, 3])
     assert request.background == (0.0, 0.5, 1.0) and request.camera is None
@@ -63,6 +64,7 @@ def swapped(row):
         ({"pose": look_at((1e7, 0, 0), (0, 0, 0)).reshape(-1).tolist()}, "further"),
         ({"shading": "colour"}, "shading"), ({"shading": ["color"]}, "shading"),
         ({"quality": 0}, "quality"), ({"quality": 101}, "quality"), ({"final": 1}, "final"),
+        ({"antialias": 1}, "antialias"),
         ({"crop": []}, "crop"), ({"crop": {"center": [0, 0, 0], "sides": [1, 0, 1]}}, "crop"),
         ({"crop": {"center": [0, 0], "sides": [1, 1, 1]}}, "center"), ({"crop": {"center": [0, 0, 0]}}, "sides"),
         ({"background": [0, 0, 2]}, "background"), ({"background": "white"}, "background"),

@@ -81,13 +81,31 @@ def test_a_frame_is_given_up_between_tiles(stage, monkeypatch):
 def test_tiles_become_smaller_where_rays_are_slow_and_larger_again(stage, monkeypatch):
     monkeypatch.setattr(stage, "_tile", module.TILE)
     for _ in range(20):
-        stage._adapt(stage._tile, 1.0)
+        stage._adapt(True, 1.0)
     assert stage._tile == module.LEAST_TILE
-    stage._adapt(5, 0.001)
+    stage._adapt(False, 0.001)
     assert stage._tile == module.LEAST_TILE, "the last tile of a frame says nothing"
     for _ in range(20):
-        stage._adapt(stage._tile, 0.001)
+        stage._adapt(True, 0.001)
     assert stage._tile == module.TILE
+
+
+def test_a_frame_without_aliasing_is_made_where_it_is_asked_for(stage, monkeypatch):
+    """And others say where it would differ."""
+    trainer = stage.trainer
+    camera = trainer.cameras.splits["test"][:1].scaled(0.25)
+    for antialias in (False, True):
+        request = FrameRequest("a", 0, 4, 4, camera=11, quality=100, final=True, antialias=antialias)
+        np.testing.assert_array_equal(stage.cameras_of(request).poses, camera.poses)
+        frame = stage.frame(request)
+        np.testing.assert_array_equal(pixels(frame), to_uint8(trainer.render(camera, antialias=antialias).color))
+        assert frame.aliased is not antialias
+    monkeypatch.setattr(stage, "_tile", 5)
+    np.testing.assert_array_equal(pixels(stage.frame(request)), pixels(frame))
+    assert not stage.frame(asked(pose=trainer.cameras.train.poses[0])).aliased, "pixels are those of the training"
+    for rays, along in ((9 * 16, 3), (15, 1)):  # there is no time for more
+        monkeypatch.setattr(module, "SHARP_RAYS", rays)
+        assert stage._affordable(request, camera) == along and not stage.frame(request).aliased
 
 
 @pytest.mark.parametrize("shading", SHADINGS)

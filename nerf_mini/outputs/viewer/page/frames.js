@@ -7,8 +7,9 @@ import { posted, readJSON, Refused } from "./connection.js";
 const COARSE = 0; // follows the movement: as large as the wanted frame rate allows
 const HALF = 1;
 const FULL = 2;
-const SHARP = 3; // nothing left to ask for
-const QUALITY = [95, 92, 100]; // of JPEG; 100 is PNG, the very pixels. Few pixels show every block of a poor JPEG
+const FINE = 3; // the same size without aliasing, where pixels are wider than those of the training pictures
+const SHARP = 4; // nothing left to ask for
+const QUALITY = [95, 92, 100, 100]; // of JPEG; 100 is PNG, the very pixels. Few pixels show every block of a poor JPEG
 const REST = 80; // ms without movement until pictures get sharper
 const SOON = 250; // ms; a full picture that takes no longer needs no half one before it
 const STEADY = 1.25; // a coarse size changes only by more than this factor, or it would flicker
@@ -102,16 +103,16 @@ export class Frames {
     const { level, generation, field } = this;
     const view = this.viewer.view !== null && this.viewer.comparing ? this.viewer.view : null;
     const size = this.size(level, view);
-    const body = { ...this.request(view), ...size, quality: QUALITY[level], final: level > COARSE };
+    const body = { ...this.request(view), ...size, quality: QUALITY[level], final: level > COARSE, antialias: level === FINE };
     const asked = performance.now();
     const answer = await this.fetch(body);
     if (!answer) return this.sleep(50); // overtaken by a newer question, or given up
     const bitmap = await createImageBitmap(answer.blob, { colorSpaceConversion: "none" });
-    this.measure(answer, size, level);
+    if (level !== FINE) this.measure(answer, size, level);
     this.picture.show(bitmap, view);
-    this.note({ ...size, level, final: level === FULL, ms: answer.ms, latency: performance.now() - asked });
+    this.note({ ...size, level, final: level >= FULL, ms: answer.ms, latency: performance.now() - asked });
     if (generation !== this.generation) return;
-    this.level = this.after(level, size, view);
+    this.level = this.after(level, size, view, answer);
     if (field !== this.field) this.level = Math.min(this.level, FULL); // what came is no longer the newest
   }
 
@@ -121,8 +122,10 @@ export class Frames {
     this.viewer.emit("frame", { ...entry, step: this.step });
   }
 
-  after(level, size, view) {
-    if (level !== COARSE) return level + 1;
+  after(level, size, view, { aliased }) {
+    if (level === HALF) return FULL;
+    if (level === FULL && aliased && !this.viewer.training) return FINE; // a training has no time for that
+    if (level !== COARSE) return SHARP;
     const full = this.size(FULL, view);
     const soon = (1000 * full.width * full.height) / this.rate < SOON || size.height >= full.height / 2;
     return soon ? FULL : HALF;
@@ -146,7 +149,8 @@ export class Frames {
     if (!answer.ok) return readJSON(answer); // throws
     const number = (name) => Number(answer.headers.get(name));
     this.step = number("X-Step");
-    return { blob: await answer.blob(), ms: number("X-Render-Ms") + number("X-Encode-Ms"), compiled };
+    const ms = number("X-Render-Ms") + number("X-Encode-Ms");
+    return { blob: await answer.blob(), ms, compiled, aliased: answer.headers.has("X-Aliased") };
   }
 
   /** Learn how fast the server is, but not from a picture that had to wait for a compiler; a training is careful. */
@@ -160,7 +164,7 @@ export class Frames {
 
   size(level, view) {
     const full = this.affordable(this.picture.fullSize(view));
-    if (level === FULL) return full;
+    if (level >= FULL) return full;
     if (level === HALF) return shrunk(full, Math.round(full.height / 2));
     const wanted = Math.sqrt((this.rate / this.viewer.fps) * (full.height / full.width));
     const ratio = wanted / this.coarseHeight;
