@@ -68,7 +68,9 @@ def looks_ahead(cameras: Cameras) -> bool:
     return bool(np.isfinite(cameras.frustums()).all())
 
 
-def surface_maps(task: ExportTask, cameras: Cameras, view: int, antialias: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def surface_maps(
+    task: ExportTask, cameras: Cameras, view: int, antialias: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """The depth (height, width), in the capture's unit and 0 where nothing is, and unit normals (height, width, 3) in
     the capture's axes, 0 where there are none.
 
