@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[str, str, dict[str, str]]] = {
         "runs": "a run is a folder",
         "training": "loss, gradient, optimiser, steps",
         "runtime": "threads, compiling ahead",
+        "pool": "tasks on other processes",
     }),
     "the radiance field": ("#e4effc", "#3273c4", {
         "models": "region + sampler + field",

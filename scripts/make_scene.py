@@ -7,4 +7,5 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from nerf_mini.cli.program import main
 
-sys.exit(main(["scene", *sys.argv[1:]]))
+if __name__ == "__main__":
+    sys.exit(main(["scene", *sys.argv[1:]]))

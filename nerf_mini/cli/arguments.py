@@ -100,6 +100,8 @@ class EvalArguments:
     pictures; writes RUN/eval/<split>-scales.json instead."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Where the data set is, if it has moved."""
+    cluster: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Score on other machines, or on several processes; see `nerf-mini render --help`."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,9 @@ class RenderArguments:
     no_antialias: bool = False
     """Only one ray in each pixel of pictures that are smaller than those trained on, or from further away: faster, with
     jagged edges."""
+    cluster: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Render on other machines, or on several processes: tcp://host:8786, a Dask scheduler (extra `cluster`); local, as
+    many processes as there are cores; local:N. Frames that are there already are kept."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,20 @@ from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.geometry.paths import orbit_like, spiral_like
-from nerf_mini.io.images import to_uint8, write_image
+from nerf_mini.io.images import read_image, to_uint8, write_image
 from nerf_mini.outputs.camera_paths import CameraPath, read_camera_path, read_transform
+from nerf_mini.outputs.frames import picture_file, shown
 from nerf_mini.outputs.free_views import free_cameras
 from nerf_mini.outputs.memory import require_memory_for_pictures
+from nerf_mini.outputs.pooled_frames import RECORD, Frame, write_frames
 from nerf_mini.outputs.video import FRAMES_PER_SECOND, VIDEOS, check_rate, video_file
-from nerf_mini.rendering.images import RenderedImage, depth_picture, disparity_picture, render_progressively
+from nerf_mini.pool import Pool
+from nerf_mini.rendering.images import RenderedImage, render_progressively
 from nerf_mini.rendering.shading import OPAQUE
 from nerf_mini.runs.evaluation import spread_indices
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.restoring import restored_trainer
+from nerf_mini.runs.workers import at_step
 from nerf_mini.training import Trainer
 
 PATHS = ("orbit", "spiral", "test", "train")
@@ -106,12 +110,16 @@ def render_views(
     request: RenderRequest,
     report: Callable[[int, int], None] = lambda done, total: None,
     warn: Warn = log_warning,
+    pool: Pool | None = None,
 ) -> NovelViews:
     """Render a run's newest sound checkpoint along a path, into files.
 
-    `report` is called with the numbers of views done and to do, `warn` as by `restored_trainer`. Raises UserError for
-    what cannot be done, before any work where that can be known.
+    `report` is called with the numbers of views done and to do, `warn` as by `restored_trainer`. With a pool, its
+    workers render, and frames are left out that an earlier call with a pool has written at this checkpoint; the files
+    are the same. Raises UserError for what cannot be done, before any work where that can be known.
     """
+    if pool is not None and request.progressive:
+        raise UserError("--progressive shows one picture as it gets sharper: leave out --cluster.")
     along = _read_path(run, request) or path_cameras(run, request.path, request.views, request.scale)
     output = request.output or run.renders / (request.path if request.path in PATHS else Path(request.path).stem)
     video = _is_video(output, request.progressive)
@@ -126,15 +134,28 @@ def render_views(
         text = f"{quoted(request.path)}: {len(cameras)} frames in {len(cameras) / rate:g} s are {rate:.3g}"
         check_rate(rate, f"{text}; give --frames-per-second, which")
     nearest = _nearest(trainer, cameras) if request.maps and not trainer.model.region.bounded else None
-    with _films(output, kinds, film.frames_per_second) if video else _pictures(output, kinds) as (write, files):
+    writing = _films(output, kinds, film.frames_per_second) if video else _pictures(output, kinds)
+    if pool is not None:
+        frames = _frames(run, trainer, film, kinds, nearest, request.antialias)
+        files = _made_by_workers(pool, frames, output, writing if video else None, report, warn)
+        return NovelViews(tuple(files), trainer.step_count)
+    with writing as (write, files):
         for view in range(len(cameras)):
             if request.progressive:
                 image = _render_sharpening(trainer, film, view, output, request.antialias)
             else:
                 image = trainer.render(cameras, view, film.background, film.crop, request.antialias)
-            write(_shown(image, kinds, cameras, view, nearest))
+            write(shown(image, kinds, cameras, view, nearest))
             report(view + 1, len(cameras))
     return NovelViews(tuple(files), trainer.step_count)
+
+
+def _frames(
+    run: Run, trainer: Trainer, film: _Film, kinds: tuple[str, ...], nearest: float | None, antialias: bool
+) -> list[Frame]:
+    """The frames of a film, each for itself."""
+    at, cameras = at_step(run, trainer.step_count), film.cameras
+    return [Frame(at, cameras[i], film.background, film.crop, kinds, nearest, antialias) for i in range(len(cameras))]
 
 
 def _read_path(run: Run, request: RenderRequest) -> CameraPath | None:
@@ -195,20 +216,6 @@ def _nearest(trainer: Trainer, cameras: Cameras) -> float:
     return float(np.quantile(seen, 0.02)) if len(seen) else 1.0
 
 
-def _shown(
-    image: RenderedImage, kinds: tuple[str, ...], cameras: Cameras, view: int, nearest: float | None
-) -> list[np.ndarray]:
-    """Pictures of each kind; the depth as grey, of what lies in a box between near and far, else by disparity."""
-    pictures = [to_uint8(image.color)]
-    if "depth" in kinds:
-        near, far = float(cameras.near[view]), float(cameras.far[view])
-        pictures.append(
-            to_uint8(depth_picture(image, near, far) if nearest is None else disparity_picture(image, nearest))
-        )
-        pictures.append(to_uint8(np.clip(image.opacity, 0, 1)))
-    return pictures
-
-
 def _is_video(output: Path, progressive: bool) -> bool:
     """Whether the output is a video file, not a folder. Raises UserError if it can be neither."""
     suffix = output.suffix.lower()
@@ -232,15 +239,34 @@ def _render_sharpening(trainer: Trainer, film: _Film, view: int, folder: Path, a
         trainer.model, trainer.field, film.cameras, behind, view, crop=film.crop, supersampling=rays
     )
     for image in pictures:
-        write_image(_picture_file(folder, "color", view), to_uint8(image.color))
+        write_image(picture_file(folder, "color", view), to_uint8(image.color))
     return image
 
 
-def _picture_file(folder: Path, kind: str, number: int) -> Path:
-    return folder / f"{kind}_{number:03d}.png"
-
-
 _Writing = tuple[Callable[[list[np.ndarray]], Any], list[Path]]
+
+
+def _made_by_workers(
+    pool: Pool,
+    frames: list[Frame],
+    output: Path,
+    film: AbstractContextManager[_Writing] | None,
+    report: Callable[[int, int], None],
+    warn: Warn,
+) -> list[Path]:
+    """The files that workers made the frames of; those of a film lie in a folder beside it until it is whole."""
+    folder = output if film is None else output.with_name(f"{output.name}.frames")
+    made = write_frames(pool, frames, folder, report, warn)
+    if film is None:
+        return [file for files in made for file in files]
+    with film as (write, written):
+        for files in made:
+            write([read_image(file) for file in files])
+    for file in (*(file for files in made for file in files), folder / RECORD):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # somebody has put something into it
+        folder.rmdir()
+    return written
 
 
 @contextmanager
@@ -251,7 +277,7 @@ def _pictures(folder: Path, kinds: tuple[str, ...]) -> Iterator[_Writing]:
     def write(pictures: list[np.ndarray]) -> None:
         number = len(files) // len(kinds)
         for kind, picture in zip(kinds, pictures, strict=True):
-            files.append(_picture_file(folder, kind, number))
+            files.append(picture_file(folder, kind, number))
             write_image(files[-1], picture)
 
     yield write, files

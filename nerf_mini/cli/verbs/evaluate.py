@@ -7,10 +7,12 @@ from fractions import Fraction
 
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
+from nerf_mini.cli.workers import nothing_lost, pool_of
 from nerf_mini.errors import UserError
 from nerf_mini.runs.evaluation import ScoredView, evaluate_run, evaluation_file
 from nerf_mini.runs.folder import open_run
-from nerf_mini.runs.records import MultiScaleEvaluation, Protocol
+from nerf_mini.runs.pooled_evaluation import evaluate_on_pool
+from nerf_mini.runs.records import MultiScaleEvaluation, Protocol, ViewScore
 from nerf_mini.runs.scales import evaluate_run_at_scales, parse_scales, scales_file
 
 
@@ -24,8 +26,7 @@ def _protocol_lines(protocol: Protocol) -> Iterator[str]:
         yield f"left out, because masks leave nothing to score: {', '.join(protocol.skipped)}"
 
 
-def _view_line(view: ScoredView) -> str:
-    score = view.score
+def _view_line(score: ViewScore) -> str:
     similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
     return f"{score.name}: PSNR {score.psnr:.2f} dB{similarity}"
 
@@ -37,10 +38,15 @@ def run(arguments: EvalArguments) -> None:
         return
     opened = open_run(arguments.run)
 
-    def report(view: ScoredView) -> None:
-        say(_view_line(view))
+    def report(score: ViewScore) -> None:
+        say(_view_line(score))
 
-    result = evaluate_run(opened, arguments.split, arguments.max_views, arguments.data, report, say, arguments.fit_test)
+    asked = opened, arguments.split, arguments.max_views, arguments.data
+    with pool_of(arguments.cluster) as pool, nothing_lost(pool):
+        if pool is None:
+            result = evaluate_run(*asked, lambda view: report(view.score), say, arguments.fit_test)
+        else:
+            result = evaluate_on_pool(pool, *asked, report, say, arguments.fit_test)
     for line in _protocol_lines(result.protocol):
         say(line)
     say(
@@ -55,10 +61,12 @@ def _at_scales(arguments: EvalArguments) -> None:
     """Evaluate a run at several scales and print a table."""
     if arguments.fit_test != "none":
         raise UserError("--scales scores whole pictures, --fit-test halves of them: give one of the two.")
+    if arguments.cluster is not None:
+        raise UserError("--scales scores in this process: leave out --cluster.")
     scales, opened = parse_scales(arguments.scales or ""), open_run(arguments.run)
 
     def report(scale: Fraction, view: ScoredView) -> None:
-        say(f"{scale} of {_view_line(view)}")
+        say(f"{scale} of {_view_line(view.score)}")
 
     result = evaluate_run_at_scales(opened, scales, arguments.split, arguments.max_views, arguments.data, report, say)
     protocol = next(iter(result.scales.values())).protocol
