@@ -17,18 +17,21 @@ MOST = 0.75  # of the machine's memory
 # `there`, below: bytes of memory; None: those of this machine, and no limit where they are unknown.
 
 
-def require_memory_for_pictures(cameras: Cameras, kept: int = 0, there: int | None = None) -> None:
-    """Raise a UserError where pictures of these cameras, one after the other, do not fit into memory.
+def require_memory_for_pictures(cameras: Cameras, kept: int = 0, there: int | None = None, at_once: int = 1) -> None:
+    """Raise a UserError where pictures of these cameras do not fit into memory.
 
     Args:
         kept: bytes for each pixel that stay until the last picture is done.
+        at_once: how many processes make one picture after the other.
     """
     pixels = [width * height for width, height in cameras.size.tolist()]  # of Python, which do not overflow
-    needed = BYTES_PER_PIXEL * max(pixels, default=0) + kept * sum(pixels)
+    needed = (at_once - 1) * BASE + at_once * BYTES_PER_PIXEL * max(pixels, default=0) + kept * sum(pixels)
     width, height = cameras.size[int(np.argmax(pixels))].tolist() if pixels else (0, 0)
     many = f"{len(pixels)} pictures" if kept and len(pixels) > 1 else "a picture"
-    remedy = "choose a lower --scale" + (", fewer --views, or a folder of PNG files" if kept else "")
-    _require(f"{many} of {width} x {height} pixels", needed, remedy, there)
+    each = f" in each of {at_once} processes" if at_once > 1 else ""
+    remedy = "choose " + ("fewer processes, --cluster local:N, or " if at_once > 1 else "") + "a lower --scale"
+    remedy += ", fewer --views, or a folder of PNG files" if kept else ""
+    _require(f"{many} of {width} x {height} pixels{each}", needed, remedy, there)
 
 
 def require_memory_for_points(count: int, there: int | None = None) -> None:

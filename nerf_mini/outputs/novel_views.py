@@ -128,7 +128,7 @@ def render_views(
     kinds = ("color", "depth", "opacity") if request.maps else ("color",)
     cameras = film.cameras
     kept = VIDEOS[output.suffix.lower()].kept_bytes * len(kinds) if video else 0
-    require_memory_for_pictures(cameras, kept)
+    require_memory_for_pictures(cameras, kept, at_once=1 if pool is None else max(1, pool.here))
     if video:
         rate = film.frames_per_second
         text = f"{quoted(request.path)}: {len(cameras)} frames in {len(cameras) / rate:g} s are {rate:.3g}"

@@ -19,7 +19,10 @@ class Pool:
         name: for messages.
         threads: how many threads kernels take in a worker, by the name of its host; those that are missing, and more
             than there are, take all.
+        here: how many of its workers share the memory of this machine.
     """
+
+    here = 0
 
     def __init__(self, executor: Executor, name: str = "the pool", threads: Mapping[str, int] | None = None):
         self.executor, self.name, self.threads = executor, name, dict(threads or {})

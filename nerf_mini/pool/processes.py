@@ -17,6 +17,7 @@ import numba
 
 from nerf_mini.pool.base import Pool
 
+_BYTES = 1 << 30  # that a process is to have
 _SECONDS_TO_DIE, _SECONDS_ALONE = 2.0, 20.0
 
 
@@ -24,12 +25,13 @@ class LocalPool(Pool):
     """Fresh processes of this machine, which are replaced where they die.
 
     Args:
-        processes: how many; None: one for each thread that Numba takes, which is as many as there are cores.
+        processes: how many; None: one for each thread that Numba takes, which is as many as there are cores, if they
+            have memory for all of them.
     """
 
     def __init__(self, processes: int | None = None):
         cores = numba.config.NUMBA_NUM_THREADS
-        self.processes = processes or cores
+        self.processes = self.here = processes or max(1, min(cores, _memory() // _BYTES))
         threads = {platform.node(): max(1, cores // self.processes)}
         super().__init__(self._fresh(), "this machine", threads)
 
@@ -78,6 +80,14 @@ class _Context(SpawnContext):
         process = SpawnProcess(*arguments, **keywords)
         self.started.append(process)
         return process
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine; plenty where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 50
 
 
 def _begin() -> None:

@@ -20,6 +20,12 @@ def test_the_largest_picture_counts_and_what_is_kept_of_all():
         require_memory_for_pictures(cameras(4096, 4096, 1000), kept=1, there=8 << 30)
 
 
+def test_processes_that_render_at_once_need_memory_each():
+    require_memory_for_pictures(cameras(800, 800), there=4 << 30, at_once=4)
+    with pytest.raises(UserError, match=r"a picture of 800 x 800 pixels in each of 64 processes .* --cluster local:N"):
+        require_memory_for_pictures(cameras(800, 800), there=4 << 30, at_once=64)
+
+
 def test_sizes_beyond_all_measure_do_not_overflow():
     with pytest.raises(UserError, match="may need"):
         require_memory_for_pictures(cameras(2**40, 2**40))
