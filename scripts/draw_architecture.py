@@ -31,6 +31,7 @@ GROUPS: dict[str, tuple[str, str, dict[str, str]]] = {
         "benchmark": "how fast this machine is",
         "integrations": "other people's tools",
         "outputs": "pictures and videos of a run",
+        "sweeps": "many runs from one file",
     }),
     "running": ("#fff3dc", "#c2841c", {
         "runs": "a run is a folder",

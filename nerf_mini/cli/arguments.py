@@ -132,8 +132,9 @@ class RenderArguments:
     """Only one ray in each pixel of pictures that are smaller than those trained on, or from further away: faster, with
     jagged edges."""
     cluster: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
-    """Render on other machines, or on several processes: tcp://host:8786, a Dask scheduler (extra `cluster`); local, as
-    many processes as there are cores; local:N. Frames that are there already are kept."""
+    """Render on other machines, or on several processes: tcp://host:8786, a Dask scheduler (extra `cluster`), or
+    the .json file that it wrote; local, as many processes as there are cores; local:N. Frames that are there already
+    are kept."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,28 @@ class ExportArguments:
     """Of maps: train, val or test; by default test where there is one."""
     scale: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
     """Of maps: factor on width and height."""
+
+
+@dataclass(frozen=True)
+class SweepArguments:
+    """Train many runs from one file: scenes x settings x seeds, each a run folder, and one table of them all.
+
+    What is finished is left out, and what was interrupted goes on: after Ctrl-C, or whatever else, the same command
+    continues. The table is in OUTPUT/sweep.txt, .csv and .html.
+    """
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """The plan, as TOML: see docs/machines.md, and data/benchmark.toml for one."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Folder of the runs; by default runs/<name of the file>."""
+    only: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
+    """Train the run of this number alone, from 0 on: for arrays of jobs."""
+    list: bool = False
+    """Say which runs there are, by number, and which are finished; train nothing."""
+    report: bool = True
+    """Give each run a report.html of its own."""
+    cluster: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Train on other machines, or several at a time; see `nerf-mini render --help`. All need the same folders."""
 
 
 @dataclass(frozen=True)

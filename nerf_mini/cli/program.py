@@ -19,6 +19,7 @@ from nerf_mini.cli.arguments import (
     RenderArguments,
     ReportArguments,
     SceneArguments,
+    SweepArguments,
     ViewArguments,
     parse,
     parse_train,
@@ -48,6 +49,7 @@ VERBS: dict[str, Verb] = {
     "view": Verb("fly through a run in the browser", partial(parse, ViewArguments, "view"), "view"),
     "report": Verb("a run as one page, or two side by side", partial(parse, ReportArguments, "report"), "report"),
     "export": Verb("mesh, points, cameras or maps of a run", partial(parse, ExportArguments, "export"), "export"),
+    "sweep": Verb("many trainings from one file, and their table", partial(parse, SweepArguments, "sweep"), "sweep"),
     "scene": Verb("make a synthetic data set", partial(parse, SceneArguments, "scene"), "scene"),
     "benchmark": Verb(
         "how fast this machine trains and renders", partial(parse, BenchmarkArguments, "benchmark"), "benchmark"

@@ -1,0 +1,188 @@
+"""One training of a sweep: started, continued, or found finished. It can be done again at any time, anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nerf_mini.config import Config, to_dict
+from nerf_mini.errors import UserError
+from nerf_mini.io.files import is_number, read_json, to_json, write_bytes, write_json
+from nerf_mini.io.images import to_uint8
+from nerf_mini.outputs.report import report_of_run
+from nerf_mini.outputs.report.machine import Machine
+from nerf_mini.outputs.report.pictures import shrunk, webp
+from nerf_mini.runs.evaluation import ScoredView, evaluate_views, evaluation_file, spread_indices
+from nerf_mini.runs.folder import open_run
+from nerf_mini.runs.records import Evaluation
+from nerf_mini.runs.session import Session, resume, start
+from nerf_mini.sweeps.claims import Claim, Stopped
+from nerf_mini.training import StepReport
+
+FORMAT = 1
+RESULT = "sweep.json"
+TRUTH, RENDERING = "sweep-truth.webp", "sweep-rendering.webp"  # of one test view, in RUN/renders
+LONGEST = 240  # pixels of their longer side
+_MOST = 1e9  # decibels or seconds in a file: what lies beyond was never measured
+
+Watch = Callable[[Session], AbstractContextManager[Callable[[StepReport], None]]]
+"""Shows a training: gives a function that is called after each step."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training to do: on data, into a run folder, both absolute paths; test_views as in the plan."""
+
+    data: Path
+    run: Path
+    config: Config
+    test_views: int | None
+    report: bool = True
+
+    @property
+    def mark(self) -> str:
+        """Changes with all that the result depends on, but for the machine."""
+        plain = [to_dict(self.config), self.data.name, self.test_views]
+        return hashlib.sha256(to_json(plain).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training: scores of test views, None where there are none; or why there is nothing.
+
+    PSNR in dB, times in seconds. machine: the processor.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    views: int = 0
+    psnr: float | None = None
+    ssim: float | None = None
+    cc_psnr: float | None = None
+    seconds_per_view: float | None = None
+    machine: str = ""
+    error: str | None = None
+    interrupted: bool = False
+
+
+def finished(job: Job) -> Outcome | None:
+    """The outcome of a training that has been done; None where it has not. A damaged file counts as none."""
+    file = job.run / RESULT
+    if not file.is_file():
+        return None
+    try:
+        found = read_json(file)
+        if found.pop("format") != FORMAT or found.pop("mark") != job.mark:
+            return None
+        outcome = Outcome(**found)
+    except (UserError, KeyError, TypeError):
+        return None
+    return outcome if _sound(outcome) else None
+
+
+def _sound(outcome: Outcome) -> bool:
+    scores = outcome.psnr, outcome.ssim, outcome.cc_psnr, outcome.seconds_per_view
+    numbers = outcome.step, outcome.seconds, outcome.views, *(score for score in scores if score is not None)
+    return all(is_number(n) and abs(n) <= _MOST for n in numbers) and isinstance(outcome.machine, str)
+
+
+def train(job: Job, watch: Watch = lambda session: nullcontext(lambda report: None)) -> Outcome:
+    """Train a run to its end, score and describe it; or go on where it was left. What goes wrong is the outcome."""
+    done = finished(job)
+    if done is not None:
+        return done
+    try:
+        claim = Claim(job.run)
+        try:
+            return _trained(job, claim, watch)
+        finally:
+            claim.release()
+    except UserError as error:
+        return Outcome(error=str(error))
+    except MemoryError:
+        return Outcome(error="there is not enough memory. Fewer workers a machine leave more for each.")
+
+
+def _trained(job: Job, claim: Claim, watch: Watch) -> Outcome:
+    session = _session(job)
+    with watch(session) as show:
+
+        def on_step(report: StepReport) -> None:
+            show(report)
+            claim.check()
+
+        try:
+            if session.train(on_step=on_step) == "interrupted":
+                return Outcome(session.trainer.step_count, interrupted=True)
+        except Stopped:
+            session.save()
+            return Outcome(session.trainer.step_count, interrupted=True)
+    scores = _scored(session, job)
+    if job.report:
+        report_of_run(job.run, max_views=len(scores.views) if scores else 1)
+    outcome = _outcome(session, scores)
+    plain = {key: value for key, value in asdict(outcome).items() if key not in ("error", "interrupted")}
+    write_json(job.run / RESULT, {"format": FORMAT, "mark": job.mark, **plain})
+    return outcome
+
+
+def _session(job: Job) -> Session:
+    """A new run, or the one that is there. Raises UserError where that has other settings, or another length."""
+    if not (job.run / "config.json").is_file():
+        _clear_unfinished_start(job.run)
+        return start(job.data, job.run, job.config)
+    saved = open_run(job.run).config.training.max_steps
+    if saved != job.config.training.max_steps:
+        raise UserError(
+            f"{job.run}: is a run of {saved} steps, and the plan has {job.config.training.max_steps}. Choose another"
+            " --output, or remove the run."
+        )
+    try:
+        return resume(job.run, job.config, job.data)
+    except UserError as error:
+        text = str(error).partition("\nDrop these options")[0].replace(" --resume with a", " has a")
+        raise UserError(f"{text.rstrip('.')}. Choose another --output, or remove the run.") from error
+
+
+def _clear_unfinished_start(run: Path) -> None:
+    """A process that was killed while it made a run leaves these; a folder with anything else is not touched."""
+    if run.is_dir() and {path.name for path in run.iterdir()} <= {"cameras.json", "checkpoints"}:
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def _scored(session: Session, job: Job) -> Evaluation | None:
+    """Scores of test views, written as `nerf-mini eval` does, and pictures of one of them."""
+    trainer = session.trainer
+    views = None if trainer.scene is None else trainer.scene.splits.get("test")
+    if views is None:
+        return None
+    indices = spread_indices(len(views), job.test_views)
+    middle = indices[len(indices) // 2]
+
+    def keep(view: ScoredView) -> None:
+        if view.index == middle:
+            for name, picture in ((TRUTH, view.target), (RENDERING, view.image.color)):
+                write_bytes(session.run.renders / name, webp([shrunk(to_uint8(np.asarray(picture)), LONGEST)]))
+
+    scores = evaluate_views(trainer, views, indices, keep)
+    write_json(evaluation_file(session.run, "test"), {"split": "test", **scores.to_json()})
+    return scores
+
+
+def _outcome(session: Session, scores: Evaluation | None) -> Outcome:
+    state, machine = session.trainer.state, Machine.here()
+    here = f"{machine.cpu}, {machine.threads} threads, nerf-mini {machine.nerf_mini}"
+    if scores is None:
+        return Outcome(state.step, state.seconds, machine=here)
+    plain: dict[str, Any] = scores.to_json()  # whose infinities and NaN become null
+    return Outcome(
+        state.step, state.seconds, len(scores.views), plain["psnr"], plain["ssim"], plain["cc_psnr"],
+        scores.seconds_per_view, here,
+    )  # fmt: skip
