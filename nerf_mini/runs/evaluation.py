@@ -96,10 +96,15 @@ def evaluate_views(
         if report is not None:
             report(ScoredView(index, scores[-1], image, target, scored))
     if not scores:
-        where = "" if scale == 1 else f" at {scale:g} of its size"
-        raise UserError(f"no view can be scored{where}: masks leave nothing of them.")
+        raise nothing_to_score(scale)
     protocol = _protocol(trainer, views, fit, tuple(skipped))
     return Evaluation(trainer.step_count, tuple(scores), float(np.median(seconds)), protocol)
+
+
+def nothing_to_score(scale: float = 1.0) -> UserError:
+    """The error where masks leave nothing of any view."""
+    where = "" if scale == 1 else f" at {scale:g} of its size"
+    return UserError(f"no view can be scored{where}: masks leave nothing of them.")
 
 
 def _score(name: str, image: np.ndarray, target: np.ndarray, mask: np.ndarray | None) -> ViewScore:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
+from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.files import write_json
 from nerf_mini.runs.evaluation import ScoredView, evaluate_views, spread_indices
 from nerf_mini.runs.folder import Run
@@ -59,6 +60,17 @@ def checked_scales(scales: Iterable[float | Fraction]) -> tuple[Fraction, ...]:
     return tuple(found)
 
 
+def scales_of(cameras: Cameras, scales: Iterable[float | Fraction]) -> tuple[Fraction, ...]:
+    """`checked_scales` at which pictures of these cameras have a pixel. Raises UserError for others."""
+    chosen = checked_scales(scales)
+    for scale in chosen:
+        try:
+            cameras.scaled(float(scale))
+        except ValueError as error:
+            raise UserError(f"--scales: {error}.") from error
+    return chosen
+
+
 def evaluate_scales(
     trainer: Trainer,
     views: Views,
@@ -72,14 +84,8 @@ def evaluate_scales(
     the camera with so many pixels fewer. Raises UserError for scales that make no sense or leave no pixel, and where
     masks leave nothing of any view.
     """
-    chosen = checked_scales(scales)
-    for scale in chosen:
-        try:
-            views.cameras.scaled(float(scale))
-        except ValueError as error:
-            raise UserError(f"--scales: {error}.") from error
     scores = {}
-    for scale in chosen:
+    for scale in scales_of(views.cameras, scales):
         scores[scale] = evaluate_views(trainer, views, indices, partial(report, scale), scale=float(scale))
     return MultiScaleEvaluation(scores)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
 from nerf_mini.cli.workers import nothing_lost, pool_of
 from nerf_mini.errors import UserError
-from nerf_mini.runs.evaluation import ScoredView, evaluate_run, evaluation_file
-from nerf_mini.runs.folder import open_run
-from nerf_mini.runs.pooled_evaluation import evaluate_on_pool
+from nerf_mini.pool import Pool
+from nerf_mini.runs.evaluation import evaluate_run, evaluation_file
+from nerf_mini.runs.folder import Run, open_run
+from nerf_mini.runs.pooled_evaluation import evaluate_on_pool, evaluate_scales_on_pool
 from nerf_mini.runs.records import MultiScaleEvaluation, Protocol, ViewScore
 from nerf_mini.runs.scales import evaluate_run_at_scales, parse_scales, scales_file
 
@@ -26,27 +27,32 @@ def _protocol_lines(protocol: Protocol) -> Iterator[str]:
         yield f"left out, because masks leave nothing to score: {', '.join(protocol.skipped)}"
 
 
-def _view_line(score: ViewScore) -> str:
+def _report(score: ViewScore, scale: Fraction | None = None) -> None:
+    of = "" if scale is None else f"{scale} of "
     similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
-    return f"{score.name}: PSNR {score.psnr:.2f} dB{similarity}"
+    say(f"{of}{score.name}: PSNR {score.psnr:.2f} dB{similarity}")
 
 
 def run(arguments: EvalArguments) -> None:
     """Evaluate a run and print a line per view."""
-    if arguments.scales is not None:
-        _at_scales(arguments)
-        return
+    scales = None if arguments.scales is None else parse_scales(arguments.scales)
+    if scales is not None and arguments.fit_test != "none":
+        raise UserError("--scales scores whole pictures, --fit-test halves of them: give one of the two.")
     opened = open_run(arguments.run)
-
-    def report(score: ViewScore) -> None:
-        say(_view_line(score))
-
-    asked = opened, arguments.split, arguments.max_views, arguments.data
     with pool_of(arguments.cluster) as pool, nothing_lost(pool):
-        if pool is None:
-            result = evaluate_run(*asked, lambda view: report(view.score), say, arguments.fit_test)
+        if scales is None:
+            _at_full_size(arguments, opened, pool)
         else:
-            result = evaluate_on_pool(pool, *asked, report, say, arguments.fit_test)
+            _at_scales(arguments, scales, opened, pool)
+
+
+def _at_full_size(arguments: EvalArguments, opened: Run, pool: Pool | None) -> None:
+    """Evaluate a run and print the means."""
+    asked = opened, arguments.split, arguments.max_views, arguments.data
+    if pool is None:
+        result = evaluate_run(*asked, lambda view: _report(view.score), say, arguments.fit_test)
+    else:
+        result = evaluate_on_pool(pool, *asked, _report, say, arguments.fit_test)
     for line in _protocol_lines(result.protocol):
         say(line)
     say(
@@ -57,18 +63,13 @@ def run(arguments: EvalArguments) -> None:
     say(f"written: {evaluation_file(opened, arguments.split, arguments.fit_test)}")
 
 
-def _at_scales(arguments: EvalArguments) -> None:
+def _at_scales(arguments: EvalArguments, scales: Sequence[Fraction], opened: Run, pool: Pool | None) -> None:
     """Evaluate a run at several scales and print a table."""
-    if arguments.fit_test != "none":
-        raise UserError("--scales scores whole pictures, --fit-test halves of them: give one of the two.")
-    if arguments.cluster is not None:
-        raise UserError("--scales scores in this process: leave out --cluster.")
-    scales, opened = parse_scales(arguments.scales or ""), open_run(arguments.run)
-
-    def report(scale: Fraction, view: ScoredView) -> None:
-        say(f"{scale} of {_view_line(view.score)}")
-
-    result = evaluate_run_at_scales(opened, scales, arguments.split, arguments.max_views, arguments.data, report, say)
+    asked = opened, scales, arguments.split, arguments.max_views, arguments.data
+    if pool is None:
+        result = evaluate_run_at_scales(*asked, lambda scale, view: _report(view.score, scale), say)
+    else:
+        result = evaluate_scales_on_pool(pool, *asked, lambda scale, score: _report(score, scale), say)
     protocol = next(iter(result.scales.values())).protocol
     for line in (*_protocol_lines(protocol), *_table_lines(result)):
         say(line)
