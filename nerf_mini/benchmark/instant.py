@@ -15,7 +15,7 @@ from nerf_mini.benchmark.workloads import Precision
 from nerf_mini.config import from_preset
 from nerf_mini.fields import HashGridField
 from nerf_mini.ops import activate, composite, hash_grid, mlp, spherical_harmonics
-from nerf_mini.samplers import OccupancySampler
+from nerf_mini.samplers import OccupancySampler, Samples
 from nerf_mini.scenes import draw_pixels, load_scene
 from nerf_mini.scenes.synthetic import make_scene
 from nerf_mini.training import Trainer
@@ -58,21 +58,19 @@ def stages(step: InstantStep) -> list[Part]:
     model, parameters, views = trainer.model, trainer.state.parameters["field"], trainer.views
     sampler, field = model.sampler, getattr(model, "field", None)
     assert isinstance(sampler, OccupancySampler) and isinstance(field, HashGridField)
-    count, density = sampler.rays_of_step(), field.density(parameters)
+    count = sampler.rays_of_step()
 
     def draw() -> Batch:
         return Batch(draw_pixels(views, count, 1.0, rng), rng.random((count, 3), np.float32))
 
     batch = draw()
     jitter, all_rays = rng.random(count, np.float32), batch.rays(views.cameras)
-    marched = sampler.march(all_rays, jitter)
-    seen = sampler.visible(all_rays, marched, density)
 
-    def pack() -> tuple:
-        return seen.packed(sampler.budget, sampler.steps)
+    def see() -> Samples:
+        return sampler.visible(all_rays, jitter, field.density(parameters))
 
-    chosen, samples = pack()
-    rays = all_rays[chosen]
+    samples = see()
+    rays = all_rays[: len(samples.counts)]
 
     def place() -> np.ndarray:
         return model.region.points(rays, samples.t, samples.ray_index)
@@ -98,9 +96,7 @@ def stages(step: InstantStep) -> list[Part]:
         Part("occupancy update", "GB", cells, lambda: sampler.grid.update(field.density(parameters), WARM_UP, rng)),
         Part("batch of pixels", "GB", 1e-9 * 48 * count, draw),
         Part("rays", "GB", 1e-9 * 48 * count, lambda: batch.rays(views.cameras)),
-        Part("marching", "GB", 4e-9 * len(marched.t), lambda: sampler.march(all_rays, jitter)),
-        Part("what is visible", "GB", gathered, lambda: sampler.visible(all_rays, marched, field.density(parameters))),
-        Part("packing", "GB", 1e-9 * 16 * n, pack),
+        Part("what is visible", "GB", gathered, see),
         Part("points", "GB", 1e-9 * 24 * n, place),
         Part("hash grid forward", "GB", gathered, lambda: hash_grid(points, parameters["tables"], grid)),
         Part("network forward", "GFLOP", flops, lambda: network(encoding, parameters["network"])),

@@ -14,10 +14,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
-from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
-from nerf_mini.kernels.schedule import CHUNKS
+from nerf_mini.kernels.compiling import part
 
 BLOCK_BITS = 3
 BLOCK = 1 << BLOCK_BITS  # cells along the side of a block
@@ -60,32 +58,25 @@ def step_at(t, steps):
 
 
 @part
-def clip_ray(origin, direction, cube, near, far):
-    """The part (t_in, t_out) of [near, far] in which a ray is inside the cube; t_in > t_out where there is none."""
+def clip_ray(origin, direction, box, near, far):
+    """The part (t_in, t_out) of [near, far] in which a ray is inside a box, given by three low and three high
+    coordinates; t_in > t_out where there is none."""
     for axis in range(3):
-        o, d = np.float64(origin[axis]) - cube[axis], np.float64(direction[axis])
+        o, d = np.float64(origin[axis]), np.float64(direction[axis])
         if d == 0.0:
-            if o < 0.0 or o > cube[3]:
+            if o < box[axis] or o > box[3 + axis]:
                 return 1.0, 0.0
             continue
-        first, second = -o / d, (cube[3] - o) / d
+        first, second = (box[axis] - o) / d, (box[3 + axis] - o) / d
         near, far = max(near, min(first, second)), min(far, max(first, second))
     return near, far
 
 
 @part
-def outermost(cells):
-    """The outermost cube: three low coordinates and the side."""
-    cube, whole = cells.cube, cells.cube[3] * 2.0 ** (cells.bits.shape[0] - 1)
-    margin = 0.5 * (whole - cube[3])
-    return cube[0] - margin, cube[1] - margin, cube[2] - margin, whole
-
-
-@part
-def _lattice(t_in, jitter, steps):
+def _lattice(first, steps):
     """What `_candidate` and `_number` need: the first candidate, the step and its inverse, the number of the candidate
     from which steps grow, its distance, and the logarithm of the factor by which distances grow and its inverse."""
-    first, step = t_in + jitter * step_at(t_in, steps), steps.least
+    step = steps.least
     if steps.growth == 0.0:
         return first, step, 1.0 / step, np.int64(_NEVER), math.inf, 0.0, 0.0
     bend = max(np.int64(math.ceil((step / steps.growth - first) / step)), np.int64(0))
@@ -167,56 +158,33 @@ def _next_sample(n, lattice, t_out, ray, bits, blocks):
 
 
 @part
-def follow(ray, rays, jitter, steps, cells, n, out_t):
+def enter(origin, direction, near, far, jitter, steps, cube, filled):
+    """Where a ray may have samples: the distance of its first candidate, the distance behind which there is none, and
+    the number of a candidate before which there is none, which is -1 if there is none at all.
+
+    The lattice begins where the ray enters the box `cube`; occupied are cells in the box `filled` alone.
+    """
+    t_in, t_out = clip_ray(origin, direction, cube, near, far)
+    begin, end = clip_ray(origin, direction, filled, t_in, t_out)
+    if t_in >= t_out or begin > end:
+        return t_in, t_in, np.int64(-1)
+    first = t_in + jitter * step_at(t_in, steps)
+    # a little more than the filled box: rounding must not lose a candidate at its faces
+    number = max(np.int64(math.floor(_number(begin, _lattice(first, steps)) - 1e-6)), np.int64(0))
+    return first, min(t_out, end + 1e-6 * steps.least), number
+
+
+@part
+def follow(ray, rays, first, end, steps, cells, n, out_t):
     """Fill out_t with the samples of a ray from candidate number n on; returns their number, and the next candidate's,
-    which is -1 where none is left."""
-    origin, direction = rays.origins[ray], rays.directions[ray]
-    t_in, t_out = clip_ray(origin, direction, outermost(cells), rays.near[ray], rays.far[ray])
-    if t_in >= t_out:
-        return 0, np.int64(-1)
-    lattice, in_cells = _lattice(t_in, jitter, steps), _in_cells(origin, direction, cells.cube, cells.bits.shape[1])
+    which is -1 where none is left. For `first` and `end` see `enter`."""
+    lattice = _lattice(first, steps)
+    in_cells = _in_cells(rays.origins[ray], rays.directions[ray], cells.cube, cells.bits.shape[1])
     count = 0
     while n >= 0 and count < out_t.size:
-        n, t = _next_sample(n, lattice, t_out, in_cells, cells.bits, cells.blocks)
+        n, t = _next_sample(n, lattice, end, in_cells, cells.bits, cells.blocks)
         if n >= 0:
             out_t[count] = t
             count += 1
             n += 1
     return count, n
-
-
-@part
-def _share(chunk, items):
-    return chunk * items // CHUNKS, (chunk + 1) * items // CHUNKS
-
-
-@parallel_kernel
-def march(rays, jitter, steps, cells, out_t, out_starts, out_counts):
-    """All samples of rays, in out_t[start : start + count] for each ray.
-
-    Each of CHUNKS shares of the rays fills its share of out_t; a ray for which no capacity is left has the count -1.
-    """
-    for chunk in prange(CHUNKS):
-        _march_share(np.int64(chunk), rays, jitter, steps, cells, out_t, out_starts, out_counts)
-
-
-@part
-def _march_share(chunk, rays, jitter, steps, cells, out_t, out_starts, out_counts):
-    at, end = _share(chunk, out_t.size)
-    first, last = _share(chunk, out_counts.size)
-    one_more = np.empty(1, out_t.dtype)
-    for ray in range(first, last):
-        count, n = follow(ray, rays, jitter[ray], steps, cells, np.int64(0), out_t[at:end])
-        if n >= 0 and follow(ray, rays, jitter[ray], steps, cells, n, one_more)[0] > 0:
-            count = -1
-        out_starts[ray], out_counts[ray] = at, count
-        at += max(count, 0)
-
-
-@kernel
-def gather_samples(t, starts, counts, rays, new_starts, out_t, out_ray):
-    """Samples of the chosen rays without gaps: t and ray_index (samples,)."""
-    for k in range(rays.size):
-        ray, at = rays[k], new_starts[k]
-        for i in range(counts[ray]):
-            out_t[at + i], out_ray[at + i] = t[starts[ray] + i], k

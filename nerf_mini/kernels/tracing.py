@@ -1,70 +1,30 @@
 """Following rays from sample to sample, front by front, until they are opaque.
 
 A front is the next few samples of every ray that is still alive. Between these kernels, the field is evaluated at all
-points of a front at once.
-
-In training, samples are those of `marching.march`, t[start : start + count] of each ray, and all that is asked is which
-of them can be seen. In a picture they are marched to only as they are needed, and weighed at once.
+points of a front at once. Nothing is marched to before it is needed: what is hidden costs nothing.
 """
 
 import numpy as np
 from numba import prange
 
 from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
-from nerf_mini.kernels.marching import follow, step_at
+from nerf_mini.kernels.marching import enter, follow, step_at
 from nerf_mini.kernels.quadrature import weight_and_depth
-
-# -- training ----------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def front_points(alive, front, rays, cube, t, starts, counts, done, out):
-    """The points, in coordinates of the cube, of the next `front` samples at most of each ray alive; returns their
-    number."""
-    filled = 0
-    for ray in alive:
-        for i in range(done[ray], min(done[ray] + front, counts[ray])):
-            _place(rays.origins[ray], rays.directions[ray], np.float64(t[starts[ray] + i]), cube, out[filled])
-            filled += 1
-    return filled
-
-
-@part
-def _place(origin, direction, t, cube, out):
-    for axis in range(3):
-        out[axis] = (origin[axis] + t * direction[axis] - cube[axis]) / cube[3]
-
-
-@kernel
-def advance(alive, front, found, t, starts, counts, steps, deepest, depth, done):
-    """Go on along rays by the density found at their front's points, until the optical depth `deepest` is reached.
-
-    found (points,); depth and done (rays,) are the optical depth and the number of samples so far. `alive` is shortened
-    in place; returns its new length.
-    """
-    at, kept = 0, 0
-    for ray in alive:
-        before, total = done[ray], depth[ray]
-        end = min(before + front, counts[ray])
-        for i in range(before, end):
-            if total < deepest:
-                total += found[at + i - before] * step_at(t[starts[ray] + i], steps)
-                done[ray] += 1
-        at += end - before
-        depth[ray] = total
-        if total < deepest and end < counts[ray]:
-            alive[kept] = ray
-            kept += 1
-    return kept
-
-
-# -- pictures ----------------------------------------------------------------------------------------------------------
 
 END = -1  # in place of a next candidate, at the end of a ray
 
 
 @parallel_kernel
-def march_front(alive, rays, steps, cells, candidate, out_t, out_counts):
+def enter_cells(rays, jitter, steps, cube, filled, out_first, out_end, out_candidate):
+    """Where each ray may have samples: `marching.enter` of all rays."""
+    for ray in prange(jitter.size):
+        out_first[ray], out_end[ray], out_candidate[ray] = enter(
+            rays.origins[ray], rays.directions[ray], rays.near[ray], rays.far[ray], jitter[ray], steps, cube, filled
+        )
+
+
+@parallel_kernel
+def march_front(alive, rays, first, end, steps, cells, candidate, out_t, out_counts):
     """The next samples of each ray alive, (alive, front) at most, and how many there are.
 
     candidate (rays,) is the number of the first candidate that has not been looked at, see `marching`; it is END where
@@ -72,7 +32,13 @@ def march_front(alive, rays, steps, cells, candidate, out_t, out_counts):
     """
     for k in prange(alive.size):
         ray = alive[k]
-        out_counts[k], candidate[ray] = follow(ray, rays, 0.5, steps, cells, candidate[ray], out_t[k])
+        out_counts[k], candidate[ray] = follow(ray, rays, first[ray], end[ray], steps, cells, candidate[ray], out_t[k])
+
+
+@part
+def _place(origin, direction, t, cube, out):
+    for axis in range(3):
+        out[axis] = (origin[axis] + t * direction[axis] - cube[axis]) / cube[3]
 
 
 @parallel_kernel
@@ -83,6 +49,34 @@ def place_front(alive, counts, ends, rays, cube, t, out):
         ray, first = alive[k], ends[k] - counts[k]
         for i in range(counts[k]):
             _place(rays.origins[ray], rays.directions[ray], np.float64(t[k, i]), cube, out[first + i])
+
+
+@parallel_kernel
+def see_front(alive, counts, ends, t, density, steps, deepest, depth, candidate, out_seen):
+    """How many of a front's samples can be seen: those in front of which the optical depth is below `deepest`.
+
+    depth (rays,) goes on from what it was; a ray that reaches `deepest` is at its END.
+    """
+    for k in prange(alive.size):
+        ray, first, seen = alive[k], ends[k] - counts[k], 0
+        while seen < counts[k] and depth[ray] < deepest:
+            depth[ray] += density[first + seen] * step_at(t[k, seen], steps)
+            seen += 1
+        if depth[ray] >= deepest:
+            candidate[ray] = END
+        out_seen[k] = seen
+
+
+@parallel_kernel
+def pack_front(alive, seen, t, at, out_t, out_ray):
+    """The seen samples of a front behind those of earlier ones: from at[ray] on, which moves on, for rays that `at`
+    knows."""
+    for k in prange(alive.size):
+        ray = alive[k]
+        if ray < at.size:
+            for i in range(seen[k]):
+                out_t[at[ray] + i], out_ray[at[ray] + i] = t[k, i], ray
+            at[ray] += seen[k]
 
 
 @parallel_kernel

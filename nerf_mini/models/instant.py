@@ -79,8 +79,8 @@ class OccupancyModel(Model):
     def samples_at_once(self) -> int:
         """See `Model`."""
         grid, schedule = self.sampler.grid, self.sampler.schedule
-        marched = 2 * schedule.marched_per_sample * self.sampler.settings.samples_per_step
-        return max(schedule.front * self.rays_at_once, marched, grid.density.size // schedule.eager_share)
+        of_step = schedule.front * schedule.max_rays + self.sampler.settings.samples_per_step
+        return max(schedule.front * self.rays_at_once, of_step, grid.density.size // schedule.eager_share)
 
     def bytes_per_ray(self) -> int:
         """See `Model`: the sampler bounds the samples of a step."""

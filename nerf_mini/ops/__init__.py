@@ -20,7 +20,6 @@ from nerf_mini.ops.encoding import encode, encoding_width, positional_encoding
 from nerf_mini.ops.gradient_scaling import near_camera_factor, scale_gradient
 from nerf_mini.ops.harmonics import harmonics_width, spherical_harmonics
 from nerf_mini.ops.hash_encoding import GridShape, hash_grid
-from nerf_mini.ops.marching import OccupiedCells, RayArrays, Steps, gather_samples, march
 from nerf_mini.ops.mlp_shapes import GridMLPShape, MLPShape, NetworkShape
 from nerf_mini.ops.occupancy import (
     UNSEEN,
@@ -39,13 +38,16 @@ from nerf_mini.ops.registry import OperatorUse
 from nerf_mini.ops.sampling import sample_histogram
 from nerf_mini.ops.surfaces import Surface, surface_nets
 from nerf_mini.ops.tracing import (
+    OccupiedCells,
+    RayArrays,
     RayProgress,
+    Steps,
     add_colors,
-    advance,
     cross_front,
-    front_points,
     march_front,
+    pack_fronts,
     place_front,
+    see_front,
     weigh_front,
 )
 
@@ -67,7 +69,6 @@ __all__ = [
     "activate_density",
     "adam_step",
     "add_colors",
-    "advance",
     "all_occupied",
     "cache_folder",
     "cell_points",
@@ -80,12 +81,9 @@ __all__ = [
     "encode",
     "encoding_width",
     "exp_density",
-    "front_points",
-    "gather_samples",
     "harmonics_width",
     "hash_grid",
     "logistic",
-    "march",
     "march_front",
     "mark_occupied",
     "mark_unseen",
@@ -96,11 +94,13 @@ __all__ = [
     "mlp_parameter_shapes",
     "near_camera_factor",
     "occupied",
+    "pack_fronts",
     "place_front",
     "positional_encoding",
     "positions",
     "sample_histogram",
     "scale_gradient",
+    "see_front",
     "spherical_harmonics",
     "surface_nets",
     "sweep",

@@ -1,12 +1,14 @@
-"""Following rays front by front until they are opaque. Not differentiable.
+"""Following rays through occupied cells, front by front, until they are opaque. Not differentiable: distances are
+chosen, not learnt.
 
-A front is the next few samples of every ray that is still alive; the field is evaluated at all points of a front at
-once. In training, `front_points` and `advance` find out which of the samples already marched are visible. In pictures,
-`march_front`, `place_front` and `weigh_front` march no further than is needed.
+A front is the next few samples of every ray that is still alive: `march_front` finds them and `place_front` says where
+they are. The field is evaluated at all points of a front at once, and one of the others goes on by what it said:
+`see_front` in training, `weigh_front` in pictures, `cross_front` for surfaces.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,73 +16,68 @@ import numpy as np
 from nerf_mini.kernels import tracing as kernels
 from nerf_mini.kernels.marching import OccupiedCells, RayArrays, Steps
 
-# -- training: which samples are visible -------------------------------------------------------------------------------
-
-
-def front_points(
-    alive: np.ndarray,
-    front: int,
-    rays: RayArrays,
-    cube: np.ndarray,
-    t: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    done: np.ndarray,
-) -> np.ndarray:
-    """Points (points, 3) float32, in units of the cube from its corner: the next samples, `front` at most, of each ray
-    in alive (alive,).
-
-    t, starts and counts are those of `march`; done (rays,) is how many samples of each ray came before.
-    """
-    points = np.empty((min(front * len(alive), len(t)), 3), np.float32)
-    filled = kernels.front_points(alive, front, rays, cube, t, starts, counts, done, points)
-    return points[:filled]
-
-
-def advance(
-    alive: np.ndarray,
-    front: int,
-    density: np.ndarray,
-    t: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    steps: Steps,
-    depth_limit: float,
-    depth: np.ndarray,
-    done: np.ndarray,
-) -> np.ndarray:
-    """Move past the points of `front_points`, with the field's density (points,) there; returns the rays still alive.
-
-    Each sample adds its density times its step to its ray's optical depth; a ray ends where that reaches `depth_limit`.
-    Changed in place: depth (rays,) float64, the optical depths so far, and done (rays,), how many samples are visible.
-    """
-    kept = kernels.advance(alive, front, density, t, starts, counts, steps, depth_limit, depth, done)
-    return alive[:kept]
-
-
-# -- pictures ----------------------------------------------------------------------------------------------------------
-
 
 class RayProgress(NamedTuple):
     """How far rays have been followed, all (rays,).
 
-    candidate int64: number of the next candidate sample, -1 at the end of the ray; depth: optical depth; distance: sum
-    of weight * t; opacity: sum of weights; float64.
+    first: distance of the first candidate sample; end: distance behind which there are no more; candidate int64: number
+    of the next one, -1 at the end of the ray; depth: optical depth; distance: sum of weight * t; opacity: sum of
+    weights; all but one float64.
     """
 
+    first: np.ndarray
+    end: np.ndarray
     candidate: np.ndarray
     depth: np.ndarray
     distance: np.ndarray
     opacity: np.ndarray
 
     @classmethod
-    def start(cls, rays: int) -> RayProgress:
-        """At the beginning of rays."""
-        return cls(np.zeros(rays, np.int64), *(np.zeros(rays) for _ in range(3)))
+    def start(
+        cls, rays: RayArrays, cells: OccupiedCells, steps: Steps, jitter: np.ndarray | None = None
+    ) -> RayProgress:
+        """At the beginning of rays; jitter (rays,) float32 in [0, 1), by default 1/2, shifts a ray's samples by a part
+        of the step. Rays that pass all occupied cells by are at their end."""
+        count = len(rays.origins)
+        progress = cls(*(np.zeros(count, np.int64 if name == "candidate" else np.float64) for name in cls._fields))
+        filled = _filled_box(cells)
+        if filled is None:
+            progress.candidate[:] = kernels.END
+            return progress
+        shift = np.full(count, 0.5, np.float32) if jitter is None else jitter
+        cube = _box_of_level(cells, cells.bits.shape[0] - 1)
+        kernels.enter_cells(rays, shift, steps, cube, filled, progress.first, progress.end, progress.candidate)
+        return progress
+
+    def rays(self) -> np.ndarray:
+        """Those that are not at their end."""
+        return np.flatnonzero(self.candidate != kernels.END)
 
     def unfinished(self, alive: np.ndarray) -> np.ndarray:
         """Those of the rays in alive (alive,) that go on."""
         return alive[self.candidate[alive] != kernels.END]
+
+
+def _box_of_level(cells: OccupiedCells, level: int) -> np.ndarray:
+    """Low and high corner (6,) of a level's cube."""
+    low, side = cells.cube[:3], cells.cube[3]
+    margin = 0.5 * side * (2.0**level - 1)
+    return np.concatenate([low - margin, low + side + margin])
+
+
+def _filled_box(cells: OccupiedCells) -> np.ndarray | None:
+    """Low and high corner (6,) of the box around all blocks that hold an occupied cell; None where none does."""
+    boxes = []
+    for level, blocks in enumerate(cells.blocks):
+        places = [np.flatnonzero(blocks.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+        if len(places[0]):
+            box = _box_of_level(cells, level)
+            size = (box[3:] - box[:3]) / blocks.shape
+            low, high = ([place[end] for place in places] for end in (0, -1))
+            boxes.append(np.concatenate([box[:3] + low * size, box[:3] + (np.array(high) + 1) * size]))
+    if not boxes:
+        return None
+    return np.concatenate([np.min(boxes, axis=0)[:3], np.max(boxes, axis=0)[3:]])
 
 
 def march_front(
@@ -88,10 +85,11 @@ def march_front(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances t (alive, front) float64 of the next samples of each ray in alive, and their counts (alive,) int64.
 
-    Samples are those of `march` with jitter 1/2; the candidates in `progress` move on in place.
+    Samples lie wherever a cell is occupied, on a lattice of steps that begins where the ray enters the outermost cube.
+    Distances and steps are in the units of the rays. The candidates in `progress` move on in place.
     """
     t, counts = np.empty((len(alive), front)), np.empty(len(alive), np.int64)
-    kernels.march_front(alive, rays, steps, cells, progress.candidate, t, counts)
+    kernels.march_front(alive, rays, progress.first, progress.end, steps, cells, progress.candidate, t, counts)
     return t, counts
 
 
@@ -101,6 +99,43 @@ def place_front(alive: np.ndarray, t: np.ndarray, counts: np.ndarray, rays: RayA
     points = np.empty((ends[-1] if len(ends) else 0, 3), np.float32)
     kernels.place_front(alive, counts, ends, rays, cube, t, points)
     return points
+
+
+def see_front(
+    alive: np.ndarray,
+    t: np.ndarray,
+    counts: np.ndarray,
+    density: np.ndarray,
+    steps: Steps,
+    opaque: float,
+    progress: RayProgress,
+) -> np.ndarray:
+    """How many of a front's samples (alive,) int64 can be seen: those in front of which the optical depth is below
+    `opaque`, where a ray ends.
+
+    density (points,) is the field's at the points of `place_front`; each sample adds its density times its step.
+    Candidates and depths in `progress` move on in place.
+    """
+    seen = np.empty(len(alive), np.int64)
+    kernels.see_front(
+        alive, counts, np.cumsum(counts), t, density, steps, opaque, progress.depth, progress.candidate, seen
+    )
+    return seen
+
+
+def pack_fronts(
+    fronts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The seen samples of fronts (alive, t, seen), one after the other, as those of the first rays without gaps.
+
+    counts (chosen,) is how many samples each of the first rays has in all fronts; other rays are left out. Returns
+    t (samples,) float32 and ray_index (samples,) int64.
+    """
+    at, total = np.cumsum(counts) - counts, int(counts.sum())
+    packed, ray_index = np.empty(total, np.float32), np.empty(total, np.int64)
+    for alive, t, seen in fronts:
+        kernels.pack_front(alive, seen, t, at, packed, ray_index)
+    return packed, ray_index
 
 
 def weigh_front(

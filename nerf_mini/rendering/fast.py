@@ -1,6 +1,6 @@
 """Pictures of a field sampled by an occupancy grid, fast: rays are followed front by front, until they are opaque.
 
-The samples and the quadrature are those of training. What differs is that nothing is marched to before it is needed.
+The samples and the quadrature are those of training, and so is the way to find them; colours are added up at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def render_fronts(
     steps, cells, region = sampler.steps_for_pictures(), sampler.grid.cells, sampler.region
     schedule = sampler.schedule
     inside = ray_arrays(region.enter(rays))
-    progress, color, alive = RayProgress.start(len(rays)), np.zeros((len(rays), 3), np.float32), np.arange(len(rays))
+    progress, color = RayProgress.start(inside, cells, steps), np.zeros((len(rays), 3), np.float32)
+    alive = progress.rays()
     while len(alive):
         t, counts = ops.march_front(alive, schedule.front_of(len(alive)), inside, cells, steps, progress)
         points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
@@ -47,7 +48,8 @@ def first_reached(
     more is left to the end."""
     steps, cells, region = sampler.steps_for_pictures(), sampler.grid.cells, sampler.region
     density_at, inside, target = field.density(parameters), ray_arrays(region.enter(rays)), -math.log(transmittance)
-    progress, alive, reached = RayProgress.start(len(rays)), np.arange(len(rays)), np.full(len(rays), np.inf)
+    progress, reached = RayProgress.start(inside, cells, steps), np.full(len(rays), np.inf)
+    alive = progress.rays()
     while len(alive):
         t, counts = ops.march_front(alive, sampler.schedule.front_of(len(alive)), inside, cells, steps, progress)
         points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))

@@ -34,7 +34,6 @@ class OccupancySchedule:
         small_batches: and train on fewer samples.
         transmittance: what is seen through less than this is not looked at.
         front, front_samples: samples evaluated together, of each ray, and of all rays at least.
-        marched_per_sample: samples marched through, hidden ones included, for each that is trained on.
         max_rays: of a step.
         momentum: weight of the past in the mean number of samples per ray.
     """
@@ -51,7 +50,6 @@ class OccupancySchedule:
     transmittance: float = 1e-4
     front: int = 8
     front_samples: int = 1 << 13
-    marched_per_sample: int = 4
     max_rays: int = 1 << 15
     momentum: float = 0.9
 
@@ -145,32 +143,6 @@ class OccupancyGrid:
             self.mark_occupied(min(ops.mean_density(self.density), occupied))
 
 
-@dataclass
-class MarchedRays:
-    """Samples of rays with gaps between: t (capacity,), starts and counts (rays,).
-
-    A ray for which no capacity was left has the count -1.
-    """
-
-    t: np.ndarray
-    starts: np.ndarray
-    counts: np.ndarray
-
-    def packed(self, budget: int, steps: Steps, dtype=np.float32) -> tuple[np.ndarray, Samples]:
-        """The first rays that fit into a budget of samples, their indices, and their samples without gaps."""
-        rays = np.flatnonzero(self.counts >= 0)
-        ends = np.cumsum(self.counts[rays])
-        chosen = int(np.searchsorted(ends, budget, side="right"))
-        rays, ends = rays[:chosen], ends[:chosen]
-        counts = self.counts[rays]
-        t, ray_index = ops.gather_samples(self.t, self.starts, self.counts, rays)
-        t = t.astype(dtype, copy=False)
-        delta = (
-            np.maximum(dtype(steps.growth) * t, dtype(steps.least)) if steps.growth else np.full_like(t, steps.least)
-        )
-        return rays, Samples(t, delta, ray_index, ends - counts, counts)
-
-
 def ray_arrays(rays: Rays) -> RayArrays:
     """Rays for the operators that march."""
     return RayArrays(np.ascontiguousarray(rays.origins), np.ascontiguousarray(rays.directions), rays.near, rays.far)
@@ -188,7 +160,7 @@ class OccupancySampler:
     """Steps in occupied cells, as far as they can be seen (Mueller et al. 2022), along rays in a region's coordinates.
 
     Each ray has a lattice of its own, jittered in training. A first pass without derivatives evaluates the density
-    front by front and drops what lies behind something opaque. As many rays are drawn as fill a budget of samples.
+    front by front and goes no further than to something opaque. As many rays are drawn as fill a budget of samples.
     """
 
     def __init__(self, region: Region, settings: OccupancyConfig, cameras: Cameras):
@@ -237,28 +209,36 @@ class OccupancySampler:
         self.grid.update(density, step, rng)
 
     def sample(self, rays: Rays, density: Density, rng: np.random.Generator | None) -> tuple[np.ndarray, Samples]:
-        """See `Sampler`."""
+        """See `Sampler`: the first rays that fill the budget."""
         jitter = np.full(len(rays), 0.5, np.float32) if rng is None else rng.random(len(rays), np.float32)
-        marched = self.visible(rays, self.march(rays, jitter), density)
-        counts = marched.counts[marched.counts >= 0]
-        if len(counts):
+        samples = self.visible(rays, jitter, density)
+        if len(samples.counts):
             self.samples_per_ray *= self.schedule.momentum
-            self.samples_per_ray += (1 - self.schedule.momentum) * counts.mean()
-        return marched.packed(self.budget, self.steps, rays.origins.dtype.type)
+            self.samples_per_ray += (1 - self.schedule.momentum) * samples.counts.mean()
+        return np.arange(len(samples.counts)), samples
 
-    def march(self, rays: Rays, jitter: np.ndarray) -> MarchedRays:
-        """All samples in occupied cells; jitter (rays,) in [0, 1) shifts a ray's lattice."""
-        capacity = self.schedule.marched_per_sample * self.budget
-        return MarchedRays(*ops.march(ray_arrays(rays), self.grid.cells, self.steps, jitter, capacity))
+    def visible(self, rays: Rays, jitter: np.ndarray, density: Density) -> Samples:
+        """The samples in front of what is opaque, of the first rays whose samples fit into the budget.
 
-    def visible(self, rays: Rays, marched: MarchedRays, density: Density) -> MarchedRays:
-        """The samples in front of what is opaque."""
-        done, depth = np.minimum(marched.counts, 0), np.zeros(len(marched.counts))
-        alive, inside = np.flatnonzero(marched.counts > 0), ray_arrays(rays)
-        along = marched.t, marched.starts, marched.counts
+        jitter (rays,) float32 in [0, 1) shifts a ray's lattice.
+        """
+        cells, steps, opaque = self.grid.cells, self.steps, self.schedule.opaque
+        inside, counts, fronts, fitting = ray_arrays(rays), np.zeros(len(rays), np.int64), [], len(rays)
+        progress = ops.RayProgress.start(inside, cells, steps, jitter)
+        alive = progress.rays()
         while len(alive):
-            front = self.schedule.front_of(len(alive))
-            points = self.region.warp(ops.front_points(alive, front, inside, self.region.cube, *along, done))
-            found = scaled(density(points), self.region, points)
-            alive = ops.advance(alive, front, found, *along, self.steps, self.schedule.opaque, depth, done)
-        return MarchedRays(marched.t, marched.starts, done)
+            t, found = ops.march_front(alive, self.schedule.front_of(len(alive)), inside, cells, steps, progress)
+            points = self.region.warp(ops.place_front(alive, t, found, inside, cells.cube))
+            there = scaled(density(points), self.region, points)
+            seen = ops.see_front(alive, t, found, there, steps, opaque, progress)
+            fronts.append((alive, t, seen))
+            counts[alive] += seen
+            fitting = int(np.searchsorted(np.cumsum(counts), self.budget, side="right"))
+            alive = progress.unfinished(alive[alive < fitting])  # further rays will not be taken
+        return self._packed(fronts, counts[:fitting], rays.origins.dtype.type)
+
+    def _packed(self, fronts: list, counts: np.ndarray, real: type) -> Samples:
+        t, ray_index = ops.pack_fronts(fronts, counts)
+        t, least = t.astype(real, copy=False), real(self.steps.least)
+        delta = np.maximum(real(self.steps.growth) * t, least) if self.steps.growth else np.full_like(t, least)
+        return Samples(t, delta, ray_index, np.cumsum(counts) - counts, counts)

@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nerf_mini import ops
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Box
 from nerf_mini.rendering.volume import first_crossing, render
 from nerf_mini.samplers import StratifiedSampler
-from nerf_mini.samplers.occupancy import ray_arrays, scaled
+from nerf_mini.samplers.occupancy import scaled
 from nerf_mini.scenes import load_scene
 from nerf_mini.training import Trainer
 
@@ -68,12 +67,12 @@ def test_pictures_lose_light_where_training_does(blobs, tiny):
     model, sampler = trainer.model, trainer.model.sampler
     camera = Cameras.from_field_of_view(look_at((2.5, 2.0, 2.0), (0, 0, 0)), 12, 12, 0.69, 1.0, 6.0)
     rays, steps = camera.image_rays(), sampler.steps_for_pictures()
-    t, starts, counts = ops.march(
-        ray_arrays(rays), sampler.grid.cells, steps, np.full(len(rays), 0.5, np.float32), 1 << 18
-    )
+    kept, sampler.steps, sampler.budget = sampler.steps, steps, 1 << 18
+    samples = sampler.visible(rays, np.full(len(rays), 0.5, np.float32), lambda points: np.zeros(len(points)))
+    sampler.steps = kept
     expected = np.full(len(rays), np.inf)
     for ray in range(len(rays)):
-        own = t[starts[ray] : starts[ray] + counts[ray]]
+        own = samples.t[samples.starts[ray] : samples.starts[ray] + samples.counts[ray]]
         one = replace(rays, origins=rays.origins[[ray]], directions=rays.directions[[ray]])
         points = model.region.points(one, own, np.zeros(len(own), np.int64))
         density = scaled(model.density(trainer.field)(points), model.region, points).astype(np.float64)

@@ -38,18 +38,30 @@ def make_rays(count, near=0.0, far=20.0, seed=0):
 
 
 def make_sampler(share=1.0, room=100_000, resolution=16, region=CUBE, step=STEP):
-    """A sampler in whose grid a random share of the cells is occupied, with room for so many samples."""
+    """A sampler in whose grid a random share of the cells is occupied, with a budget of `room` samples."""
     cameras = Cameras.make(orbit(2, 5.0), (8, 8), 8.0, near=2.0, far=8.0)
     sampler = OccupancySampler(region, OccupancyConfig(occupancy_resolution=resolution), cameras)
     sampler.grid.density[:] = np.random.default_rng(0).random(sampler.grid.density.shape) < share
     sampler.grid.mark_occupied(0.5)
-    sampler.steps, sampler.budget = Steps(step), room // SCHEDULE.marched_per_sample
+    sampler.steps, sampler.budget = Steps(step), room
     return sampler
 
 
-def march(sampler, rays):
+BOX = np.array([*CUBE.low, *(np.array(CUBE.low) + CUBE.side)])
+
+
+def nothing(points):
+    return np.zeros(len(points), np.float32)
+
+
+def march(sampler, rays, density=nothing):
+    """The samples in occupied cells, all of them if nothing hides any, and the jitter."""
     jitter = np.random.default_rng(1).random(len(rays), np.float32)
-    return sampler.march(rays, jitter), jitter
+    return sampler.visible(rays, jitter, density), jitter
+
+
+def t_of(samples, ray):
+    return samples.t[samples.starts[ray] : samples.starts[ray] + samples.counts[ray]]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +75,7 @@ def march(sampler, rays):
     ],
 )
 def test_where_a_ray_enters_and_leaves_the_cube(origin, direction, expected):
-    t_in, t_out = clip_ray(np.array(origin, float), np.array(direction, float), CUBE.cube, 0.0, 100.0)
+    t_in, t_out = clip_ray(np.array(origin, float), np.array(direction, float), BOX, 0.0, 100.0)
     if expected is None:
         assert t_in > t_out
     else:
@@ -77,25 +89,27 @@ def test_samples_are_exactly_the_candidates_in_occupied_cells(share, bounds):
     grid, (marched, jitter) = sampler.grid, march(sampler, rays)
     for ray in range(60):
         o, d = rays.origins[ray].astype(float), rays.directions[ray].astype(float)
-        t_in, t_out = clip_ray(o, d, CUBE.cube, rays.near[ray], rays.far[ray])
+        t_in, t_out = clip_ray(o, d, BOX, rays.near[ray], rays.far[ray])
         t = t_in + (np.arange(int(max(t_out - t_in, 0) / STEP) + 2) + jitter[ray]) * STEP
         t = t[t < t_out]
         place = (o + t[:, None] * d - CUBE.low) * (grid.resolution / CUBE.side)
         cell = np.clip(place.astype(int), 0, grid.resolution - 1)
         sure = np.abs(place - np.rint(place)).min(axis=1) > 1e-9 if len(t) else np.ones(0, bool)
         wanted = t[(grid.density[0][tuple(cell.T)] > 0.5) & sure]
-        start, count = marched.starts[ray], marched.counts[ray]
-        found = marched.t[start : start + count]
+        found = t_of(marched, ray)
         assert len(found) == len(wanted)
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_packed_samples_are_sorted_inside_and_within_the_budget():
     sampler, rays = make_sampler(0.3), make_rays(80, near=3.0, far=6.0)
-    marched, _ = march(sampler, rays)
-    total = marched.counts.sum()
-    for budget in (0, total // 2, total):
-        chosen, samples = marched.packed(budget, Steps(STEP))
+    full, _ = march(sampler, rays)
+    for budget in (0, len(full) // 2, len(full)):
+        sampler.budget = budget
+        samples, _ = march(sampler, rays)
+        chosen = np.arange(len(samples.counts))
+        np.testing.assert_array_equal(samples.counts, full.counts[: len(chosen)])  # a ray is dropped, and not cut
+        assert len(chosen) == 80 or samples.counts.sum() + full.counts[len(chosen)] > budget
         points = CUBE.points(rays[chosen], samples.t, samples.ray_index)
         assert samples.counts.sum() == len(points) == len(samples.t) <= budget
         np.testing.assert_array_equal(samples.delta, np.float32(STEP))
@@ -106,24 +120,15 @@ def test_packed_samples_are_sorted_inside_and_within_the_budget():
     assert len(chosen) == 80
 
 
-def test_a_ray_without_room_is_dropped_and_not_cut():
-    rays = make_rays(80)
-    full, _ = march(make_sampler(), rays)
-    small, _ = march(make_sampler(room=int(full.counts.sum()) // 2), rays)
-    assert np.any(small.counts < 0)
-    np.testing.assert_array_equal(small.counts[small.counts >= 0], full.counts[small.counts >= 0])
-
-
 def test_the_same_bits_for_one_and_two_threads():
     sampler, rays = make_sampler(0.3), make_rays(80)
     before, found = numba.get_num_threads(), []
     try:
         for threads in (1, 2):
             numba.set_num_threads(threads)
-            marched, _ = march(sampler, rays)
-            chosen, samples = marched.packed(10**6, Steps(STEP))
-            points = CUBE.points(rays[chosen], samples.t, samples.ray_index)
-            found.append(chosen.tobytes() + points.tobytes() + samples.t.tobytes())
+            samples, _ = march(sampler, rays, fog)
+            points = CUBE.points(rays, samples.t, samples.ray_index)
+            found.append(samples.counts.tobytes() + points.tobytes() + samples.t.tobytes())
     finally:
         numba.set_num_threads(before)
     assert found[0] == found[1]
@@ -145,16 +150,16 @@ def test_samples_end_where_the_light_does(density):
     def field(points):
         return np.float32(density) * fog(points)
 
-    marched, _ = march(sampler, rays)
-    seen = sampler.visible(rays, marched, field)
-    _, samples = marched.packed(10**6, Steps(STEP))
+    samples, _ = march(sampler, rays)
+    seen, _ = march(sampler, rays, field)
     optical = field(CUBE.points(rays, samples.t, samples.ray_index)).astype(float) * STEP
     for ray in range(70):
         mine = slice(samples.starts[ray], samples.starts[ray] + samples.counts[ray])
         before = np.cumsum(optical[mine]) - optical[mine]
         assert (np.abs(before - SCHEDULE.opaque) > 1e-4).all(), "the limit should lie between two samples"
         assert seen.counts[ray] == np.count_nonzero(before < SCHEDULE.opaque)
-    assert (seen.counts.sum() < marched.counts.sum()) == (density >= 5.0)
+        np.testing.assert_array_equal(t_of(seen, ray), t_of(samples, ray)[: seen.counts[ray]])
+    assert (len(seen) < len(samples)) == (density >= 5.0)
 
 
 def test_a_step_takes_the_first_rays_that_fill_the_budget_and_learns_how_many_to_draw():
@@ -172,10 +177,10 @@ def test_a_step_takes_the_first_rays_that_fill_the_budget_and_learns_how_many_to
 
 def test_without_a_generator_the_lattice_begins_half_a_step_inside():
     sampler, rays = make_sampler(), make_rays(60)
-    chosen, samples = sampler.sample(rays, lambda points: np.zeros(len(points), np.float32), None)
+    chosen, samples = sampler.sample(rays, nothing, None)
     assert len(chosen) == 60
     for ray in np.flatnonzero(samples.counts):
-        t_in, _ = clip_ray(rays.origins[ray], rays.directions[ray], CUBE.cube, 0.0, 20.0)
+        t_in, _ = clip_ray(rays.origins[ray], rays.directions[ray], BOX, 0.0, 20.0)
         assert samples.t[samples.starts[ray]] == pytest.approx(t_in + STEP / 2, rel=1e-6)
 
 

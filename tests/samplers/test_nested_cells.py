@@ -1,5 +1,7 @@
 """Marching through nested cubes of cells with steps that grow, against brute force; and which cells are kept."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,10 @@ REGION = Unbounded((0.3, -0.2, 0.1), 2.0, levels=5)
 
 
 GROWING = Steps(0.021, 0.011)
+
+
+def nothing(points):
+    return np.zeros(len(points), np.float32)
 
 
 def make_sampler(share, steps=GROWING):
@@ -58,7 +64,7 @@ def candidates(t_in, t_out, jitter, steps):
 def test_samples_are_the_candidates_in_occupied_cells(share, steps):
     sampler, rays = make_sampler(share, steps), make_rays()
     jitter = np.random.default_rng(2).random(len(rays), np.float32)
-    marched, outermost = sampler.march(rays, jitter), 0.5 * REGION.cube[3] * 2**4
+    marched, outermost = sampler.visible(rays, jitter, nothing), 0.5 * REGION.cube[3] * 2**4
     for ray in range(len(rays)):
         o, d = rays.origins[ray].astype(float), rays.directions[ray].astype(float)
         with np.errstate(divide="ignore"):
@@ -81,28 +87,19 @@ def test_samples_are_the_candidates_in_occupied_cells(share, steps):
 
 def test_the_interval_of_a_sample_is_the_step_at_its_distance():
     sampler, rays = make_sampler(0.3), make_rays()
-    marched = sampler.march(rays, np.zeros(len(rays), np.float32))
-    _, samples = marched.packed(10**6, sampler.steps)
+    samples = sampler.visible(rays, np.zeros(len(rays), np.float32), nothing)
     np.testing.assert_allclose(samples.delta, np.maximum(0.021, 0.011 * samples.t), rtol=1e-6)
 
 
-def test_pictures_see_the_samples_of_training():
-    """A front-by-front march with jitter 1/2 finds the same samples as one march of the whole ray."""
-    from nerf_mini import ops
-    from nerf_mini.samplers.occupancy import ray_arrays
-
+@pytest.mark.parametrize("front", [1, 7, 4000])
+def test_samples_do_not_depend_on_the_length_of_fronts(front):
     sampler, rays = make_sampler(0.1), make_rays()
-    marched = sampler.march(rays, np.full(len(rays), 0.5, np.float32))
-    progress, alive = ops.RayProgress.start(len(rays)), np.arange(len(rays))
-    found = [[] for _ in range(len(rays))]
-    while len(alive):
-        t, counts = ops.march_front(alive, 7, ray_arrays(rays), sampler.grid.cells, sampler.steps, progress)
-        for k, ray in enumerate(alive):
-            found[ray] += t[k, : counts[k]].tolist()
-        alive = progress.unfinished(alive)
-    for ray in range(len(rays)):
-        start, count = marched.starts[ray], marched.counts[ray]
-        np.testing.assert_array_equal(np.array(found[ray], np.float32), marched.t[start : start + count])
+    jitter = np.full(len(rays), 0.5, np.float32)
+    wanted = sampler.visible(rays, jitter, nothing)
+    sampler.schedule = dataclasses.replace(sampler.schedule, front=front, front_samples=1)
+    found = sampler.visible(rays, jitter, nothing)
+    np.testing.assert_array_equal(found.counts, wanted.counts)
+    np.testing.assert_array_equal(found.t, wanted.t)
 
 
 def test_cells_that_a_finer_level_covers_are_never_occupied_nor_visited():

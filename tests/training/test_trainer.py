@@ -174,7 +174,7 @@ def test_rays_of_a_step_adapt_to_the_budget(trainer_of):
 def test_the_distortion_loss_pulls_weights_together(trainer_of, method):
     """A heavy one thins out what lies along a ray: the mean distortion of rays falls."""
     spread = {}
-    for weight in (0.0, 0.3):
+    for weight in (0.0, 1.0):
         trainer = trained(
             trainer_of(method, max_steps=60, distortion=weight, **({"rays": 64} if method == "nerf" else {}))
         )
@@ -185,7 +185,7 @@ def test_the_distortion_loss_pulls_weights_together(trainer_of, method):
             np.random.default_rng(5),
         )  # fmt: skip
         spread[weight] = found.terms.distortion
-    assert 0 <= spread[0.3] < 0.5 * spread[0.0]
+    assert 0 <= spread[1.0] < 0.5 * spread[0.0]
 
 
 @METHODS
@@ -501,7 +501,7 @@ def test_the_forecast_of_memory_counts_pictures_tables_and_samples(trainer_of):
     larger = forecast(log2_entries=20, finest_resolution=512)
     assert larger - base > 4 * 4 * 2**20  # four numbers an entry, at least one more level of 2^20 entries
     assert forecast(occupancy_resolution=512) > 2 * 4 * 512**3
-    assert forecast(samples_per_step=2**17) > base + 5e7
+    assert forecast(samples_per_step=2**19) > base + 2e8
 
 
 def test_auto_becomes_the_precision_of_the_cpu(trainer_of):
@@ -542,10 +542,9 @@ def test_a_view_is_what_the_differentiable_formula_gives(seen):
     sampler = model.sampler
     kept = sampler.steps, sampler.budget
     sampler.steps, sampler.budget = sampler.steps_for_pictures(), 10**6
-    marched = sampler.march(rays, np.full(len(rays), 0.5, np.float32))
-    chosen, samples = marched.packed(10**6, sampler.steps)
+    samples = sampler.visible(rays, np.full(len(rays), 0.5, np.float32), model.density(parameters))
     sampler.steps, sampler.budget = kept
-    assert len(chosen) == len(rays)
+    assert len(samples.counts) == len(rays)
     wanted = render(model.field, parameters, model.region, rays, samples, white)
     assert isinstance(found, Rendering)
     np.testing.assert_allclose(found.color, wanted.color, atol=0.03)
