@@ -95,8 +95,9 @@ class HashGridConfig(Section):
     grids fit the training pictures better and held-out views worse."""
     hidden_width: Annotated[int, AtLeast(1)] = 64
     """Units per layer of the small network."""
-    color_layers: Annotated[int, AtLeast(1)] = 1
-    """Hidden layers between density and colour."""
+    color_layers: Annotated[int | None, AtLeast(1)] = None
+    """Hidden layers between density and colour; None: 2 in a box and 1 elsewhere, where colours that bend to each
+    picture keep the air from clearing."""
 
     def check_together(self) -> None:
         if self.finest_resolution is not None and self.finest_resolution < self.base_resolution:
@@ -112,8 +113,9 @@ class OccupancyConfig(Section):
 
     samples_per_step: Annotated[int, AtLeast(8)] = 32768
     """Samples of a training step; it takes as many rays as fill them."""
-    march_steps: Annotated[int, AtLeast(1)] = 1024
-    """Steps along the diagonal of the cube around the scene."""
+    march_steps: Annotated[int | None, AtLeast(1)] = None
+    """Steps along the diagonal of the cube around the scene; None: in a box a few more than there are pixels across it,
+    1024 at most; 1024 in unbounded scenes, and 410 in what lies ahead."""
     occupancy_resolution: Annotated[int | None, PowerOfTwo(8, 512)] = None
     """Cells along the side of the occupancy grid, a power of two; None: 128, or 64 for each of the nested grids of an
     unbounded scene."""
@@ -121,7 +123,7 @@ class OccupancyConfig(Section):
     """Side of the cube around what lies in a box, in scene units; None: 3/4 of far - near, or what a capture fills."""
 
     def check_together(self) -> None:
-        if self.samples_per_step < 8 * self.march_steps:
+        if self.march_steps is not None and self.samples_per_step < 8 * self.march_steps:
             raise UserError(
                 f"--samples-per-step {self.samples_per_step}: must be at least 8 times --march-steps"
                 f" {self.march_steps}, or the longest rays do not fit in."

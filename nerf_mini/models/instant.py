@@ -22,6 +22,7 @@ from nerf_mini.scenes import SceneCameras
 
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the region; see docs/tuning.md
 BOX_ENTRIES, CAPTURE_ENTRIES = 17, 19  # log2, of a level of the tables; see docs/tuning.md
+BOX_COLOR_LAYERS, CAPTURE_COLOR_LAYERS = 2, 1  # see docs/tuning.md
 CAPTURE_DISTORTION = 1e-2  # clears the air of scenes without bounds; see docs/tuning.md
 
 
@@ -105,7 +106,8 @@ def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) 
     )
     codes = config.appearance.appearance_codes
     features = harmonics_width(3) + codes
-    network = GridMLPShape(grid.width, chosen.hidden_width, color_depth=chosen.color_layers, ray_features=features)
+    layers = chosen.color_layers or (BOX_COLOR_LAYERS if region.bounded else CAPTURE_COLOR_LAYERS)
+    network = GridMLPShape(grid.width, chosen.hidden_width, color_depth=layers, ray_features=features)
     field = HashGridField(grid, network, uses_bfloat16(config.precision), region.unit_length, codes)
     model = OccupancyModel(field, region, occupancy, config, cameras)
     model.sparse = ("tables",)

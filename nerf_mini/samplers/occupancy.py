@@ -168,7 +168,9 @@ class OccupancySampler:
         resolution = settings.occupancy_resolution or (128 if region.levels == 1 else 64)
         self.schedule = SCHEDULE if region.bounded else CAPTURE_SCHEDULE
         self.grid = OccupancyGrid.full(region, resolution, self.schedule)
-        self.samples_per_ray = np.full(1, settings.march_steps / 8)  # running mean; the first rays are long
+        fitting = min(region.march_steps(cameras), settings.samples_per_step // 8)
+        self.march_steps = settings.march_steps or fitting
+        self.samples_per_ray = np.full(1, self.march_steps / 8)  # running mean; the first rays are long
         self.steps, self.budget = self.steps_of(0), self._budget(0)
 
     @property
@@ -190,9 +192,7 @@ class OccupancySampler:
 
     def _steps(self, longer: int) -> Steps:
         region = self.region
-        return Steps(
-            longer * region.step_factor * region.diagonal / self.settings.march_steps, longer * region.step_growth
-        )
+        return Steps(longer * region.diagonal / self.march_steps, longer * region.step_growth)
 
     def _budget(self, step: int) -> int:
         return self.settings.samples_per_step // self.schedule.small_batch(step)

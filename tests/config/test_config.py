@@ -83,7 +83,7 @@ def test_limits(limit, inside, outside):
         (lambda: HashGridConfig(features=3), "--features 3: must be one of 2, 4"),
         (lambda: HashGridConfig(base_resolution=9, finest_resolution=8), "--finest-resolution 8.*--base-resolution 9"),
         (lambda: OccupancyConfig(occupancy_resolution=24), "--occupancy-resolution 24: must be a power of two"),
-        (lambda: OccupancyConfig(samples_per_step=100), "--samples-per-step 100.*--march-steps 1024"),
+        (lambda: OccupancyConfig(samples_per_step=100, march_steps=1024), "--samples-per-step 100.*--march-steps 1024"),
         (lambda: OccupancyConfig(cube_side=float("inf")), "--cube-side inf: must be positive and finite"),
         (lambda: SceneConfig(near=3, far=2.0), "--near 3: must be less than --far 2.0"),
         (lambda: Config(model=3), "--model 3"),

@@ -110,3 +110,16 @@ def test_pixels_across_the_box_are_those_of_its_middle():
     cameras = Cameras.from_field_of_view(poses, 100, 80, 0.7)
     ends = cameras.project(np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), [0, 0])
     assert box.pixels_across(cameras) == pytest.approx(abs(ends[1, 0] - ends[0, 0]))
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_marching_steps_are_as_long_as_pixels_are_wide(unit):
+    """Whatever the unit of length; pictures twice as large have twice as many, up to a limit, and tiny ones a few."""
+    box = Box.centered(np.zeros(3), 3.0 * unit)
+    cameras = Cameras.from_field_of_view(orbit(4, 4.0 * unit), 200, 200, 0.69, 2 * unit, 6 * unit)
+    steps = box.march_steps(cameras)
+    pixel = 4.0 * unit / cameras.focal[0, 0]  # wide, in the middle of the box
+    assert 0.7 * pixel < box.diagonal / steps < 0.9 * pixel
+    assert box.march_steps(cameras.scaled(2.0)) == pytest.approx(2 * steps, abs=1)
+    assert box.march_steps(cameras.scaled(8.0)) == box.march_steps(cameras.scaled(16.0)) == 1024
+    assert box.march_steps(cameras.scaled(0.1)) == 128

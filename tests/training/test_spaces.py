@@ -13,7 +13,8 @@ from nerf_mini.scenes.synthetic.capturing import CaptureSettings, make_capture
 
 TINY = {
     "instant": {"preset": "quick", "levels": 4, "log2_entries": 12, "base_resolution": 4, "finest_resolution": 64,
-                "hidden_width": 16, "samples_per_step": 8192, "march_steps": 256, "occupancy_resolution": 32},
+                "hidden_width": 16, "color_layers": 1, "samples_per_step": 8192, "march_steps": 256,
+                "occupancy_resolution": 32},
     "nerf": {"preset": "small", "depth": 2, "width": 32, "position_frequencies": 5, "direction_frequencies": 1,
              "coarse_samples": 24, "fine_samples": 24, "rays": 128, "crop_steps": 0},
 }  # fmt: skip

@@ -469,7 +469,7 @@ def test_pictures_before_training_are_fast(scene, preset):
     trainer.model.field = Counted()
     camera = scene.splits["test"].cameras.scaled(2.0)
     image = trainer.render(camera)
-    rays, steps = image.opacity.size, trainer.config.model.occupancy.march_steps
+    rays, steps = image.opacity.size, trainer.model.sampler.march_steps
     assert 0.01 < image.opacity.mean() < 1
     assert sum(asked) < rays * steps / 4
 

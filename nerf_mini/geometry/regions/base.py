@@ -14,6 +14,8 @@ import numpy as np
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
 
+MARCH_STEPS = 1024  # along the diagonal, where pictures do not ask for fewer
+
 
 class Region(ABC):
     """A part of space, mapped to the unit cube.
@@ -26,7 +28,6 @@ class Region(ABC):
         diagonal: the longest way through the region; of an endless one, through its middle.
         bounded: whether the whole scene lies within, with nothing behind it but a background.
         levels: nested cubes of cells around the innermost one, which count as one more.
-        step_factor: how many times longer marching steps are than --march-steps of them along the diagonal.
         step_growth: marching steps are this share of the distance where that is longer.
         croppable: whether samples keep between near and far of a ray, and so within a box.
         least_views: cameras that must see a cell for something to be in it.
@@ -35,7 +36,6 @@ class Region(ABC):
     bounded: bool = False
     croppable: bool = True
     levels: int = 1
-    step_factor: float = 1.0
     step_growth: float = 0.0
     least_views: int = 1
 
@@ -75,6 +75,10 @@ class Region(ABC):
         (views,) float64."""
         with np.errstate(divide="ignore"):
             return 1.0 / np.array([self.pixels_across(cameras[view]) for view in range(len(cameras))])
+
+    def march_steps(self, cameras: Cameras) -> int:
+        """Marching steps along the diagonal for pictures of these cameras, where the configuration does not say."""
+        return MARCH_STEPS
 
     def enter(self, rays: Rays) -> Rays:
         """Rays of the scene in the region's coordinates."""

@@ -11,8 +11,11 @@ import numpy as np
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import looked_at
 from nerf_mini.geometry.rays import Rays
-from nerf_mini.geometry.regions.base import Region
+from nerf_mini.geometry.regions.base import MARCH_STEPS, Region
 from nerf_mini.ops import positions
+
+STEPS_PER_PIXEL = 1.25  # of marching, in the middle of the box; see docs/tuning.md
+FEWEST_STEPS = 128
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class Box(Region):
         """See `Region`. The map is affine: it is applied to the rays, of which there are fewer."""
         scale = rays.directions.dtype.type(1.0 / self.side)
         return positions(self.to_unit(rays.origins), rays.directions * scale, t, ray_index)
+
+    def march_steps(self, cameras: Cameras) -> int:
+        """See `Region`: samples along a ray lie about as close as the rays of a picture, which is all that it can
+        tell."""
+        along = STEPS_PER_PIXEL * self.pixels_across(cameras) * self.diagonal / self.side
+        return int(np.clip(round(along), FEWEST_STEPS, MARCH_STEPS))
 
     def pixels_across(self, cameras: Cameras) -> float:
         """See `Region`: at the median distance of the cameras; those inside count as half a side away."""

@@ -42,7 +42,6 @@ class Forward(Region):
     low: tuple[float, float]
     side: tuple[float, float]
     croppable = False  # near and far do not bound what lies ahead
-    step_factor = 2.5  # samples lie close enough where distances are even in disparity; see docs/tuning.md
 
     @classmethod
     def before(cls, cameras: Cameras, center: tuple[float, float, float], near: float) -> Forward:
@@ -126,6 +125,10 @@ class Forward(Region):
     def view_of_cells(self, cameras: Cameras) -> tuple[np.ndarray, np.ndarray]:
         """See `Region`: cells are not told apart by cameras, which all look the same way."""
         return np.eye(4)[None], np.array([[-np.inf, np.inf, -np.inf, np.inf]])
+
+    def march_steps(self, cameras: Cameras) -> int:
+        """See `Region`: samples lie close enough where distances are even in disparity; see docs/tuning.md."""
+        return 410
 
     def depth(self, rays: Rays, t: Any) -> Any:
         """See `Region`: t = 1 - near / depth before the mean camera."""
