@@ -28,7 +28,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         "instant, a minute on two cores",
-        Config(training=TrainingConfig(max_steps=2500)),
+        Config(training=TrainingConfig(max_steps=2500, supersampling=1)),
     ),
     "default": Preset("instant, five minutes on two cores", Config()),
     "best": Preset(

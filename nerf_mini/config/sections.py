@@ -249,6 +249,12 @@ class TrainingConfig(Section):
     """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
     crop_fraction: Annotated[float, Between(0, 1, least_open=True)] = 0.5
     """Share of width and height that counts as the centre."""
+    supersampling: Annotated[int | None, Between(1, 8)] = None
+    """n x n rays through each pixel, whose mean is compared with it: slower, and sharper in the end. None: 2 with the
+    instant method in a box, 1 elsewhere."""
+    supersampling_from: Annotated[int | None, AtLeast(0)] = None
+    """Steps with one ray through each pixel before that; None: until each has been seen about three times, 2000 at
+    least."""
     max_steps: Annotated[int | None, AtLeast(1)] = 12_000
     """Steps in all; None: until --max-seconds have passed. Giving --max-seconds alone implies None."""
     log_every: Annotated[int, AtLeast(1)] = 100

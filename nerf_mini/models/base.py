@@ -24,6 +24,8 @@ class Model(ABC):
         sparse: names of parameters of which a step touches a part only.
         random_background: whether to train on random colours behind pictures with alpha, so that what is not opaque
             cannot pass for the colour of the background.
+        supersampling: n of the n x n rays through each pixel in training, where the configuration leaves it to the
+            model.
         distortion: the weight of the distortion loss where the configuration leaves it to the model.
         endless: whether the field goes on outside of its region.
         rays_at_once: rays of a picture to work on together: enough for kernels at full speed, in bounded memory.
@@ -33,6 +35,7 @@ class Model(ABC):
     sampler: Sampler
     sparse: Collection[str] = ()
     random_background: bool = False
+    supersampling: int = 1
     distortion: float = 0.0
     endless: bool = False
     rays_at_once: int = 1 << 12

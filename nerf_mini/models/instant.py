@@ -111,6 +111,7 @@ def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) 
     field = HashGridField(grid, network, uses_bfloat16(config.precision), region.unit_length, codes)
     model = OccupancyModel(field, region, occupancy, config, cameras)
     model.sparse = ("tables",)
+    model.supersampling = 2 if region.bounded else 1
     return model
 
 

@@ -31,6 +31,13 @@ def places_in_pixel(supersampling: int) -> tuple[np.ndarray, np.ndarray]:
     return np.tile(offset, supersampling), np.repeat(offset, supersampling)
 
 
+def jittered_places(pixels: int, supersampling: int, rng: np.random.Generator) -> np.ndarray:
+    """Where n x n rays leave each of some pixels in training: one in each of as many equal squares of a pixel, as
+    offsets of column and row from its middle, (pixels, n^2, 2) float32."""
+    within = (rng.random((pixels, supersampling**2, 2), np.float32) - np.float32(0.5)) / np.float32(supersampling)
+    return within + np.stack(places_in_pixel(supersampling), axis=-1).astype(np.float32)
+
+
 def mean_over_rays(seen: np.ndarray, lit: np.ndarray) -> np.ndarray:
     """What pixels show of what their rays see: colour, depth and opacity (pixels, rays, 5) -> (pixels, 5) float32.
 

@@ -21,6 +21,10 @@ class Sampler(Protocol):
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that change in place as training goes on; they go into checkpoints."""
 
+    @property
+    def usual_rays(self) -> int:
+        """About how many rays a step takes once there is something to see, known beforehand."""
+
     def rays_of_step(self) -> int:
         """How many rays to draw for the next step."""
 
@@ -28,4 +32,4 @@ class Sampler(Protocol):
         """Called before the rays of a step are drawn; `step` counts from 0."""
 
     def sample(self, rays: Rays, density: Density, rng: np.random.Generator | None) -> tuple[np.ndarray, Samples]:
-        """The rays that the step can take, by ascending index (chosen,), and the samples of those rays."""
+        """The rays that the step can take, the first ones, by index (chosen,), and the samples of those rays."""

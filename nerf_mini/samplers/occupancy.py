@@ -34,6 +34,7 @@ class OccupancySchedule:
         small_batches: and train on fewer samples.
         transmittance: what is seen through less than this is not looked at.
         front, front_samples: samples evaluated together, of each ray, and of all rays at least.
+        usual_samples: on a ray that meets something or nothing, on the mean, once the air is clear.
         max_rays: of a step.
         momentum: weight of the past in the mean number of samples per ray.
     """
@@ -50,6 +51,7 @@ class OccupancySchedule:
     transmittance: float = 1e-4
     front: int = 8
     front_samples: int = 1 << 13
+    usual_samples: int = 5
     max_rays: int = 1 << 15
     momentum: float = 0.9
 
@@ -196,6 +198,11 @@ class OccupancySampler:
 
     def _budget(self, step: int) -> int:
         return self.settings.samples_per_step // self.schedule.small_batch(step)
+
+    @property
+    def usual_rays(self) -> int:
+        """See `Sampler`."""
+        return max(1, self.settings.samples_per_step // self.schedule.usual_samples)
 
     def rays_of_step(self) -> int:
         """As many as have visible samples to fill the budget."""

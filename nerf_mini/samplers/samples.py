@@ -28,6 +28,13 @@ class Samples:
     def __len__(self) -> int:
         return len(self.ray_index)
 
+    def of_first(self, rays: int) -> Samples:
+        """Those of the first rays."""
+        if rays == len(self.counts):
+            return self
+        end = int(self.starts[rays])
+        return Samples(self.t[:end], self.delta[:end], self.ray_index[:end], self.starts[:rays], self.counts[:rays])
+
     def points(self, rays: Rays) -> Any:
         """Points origin + t direction, (samples, 3)."""
         return positions(rays.origins, rays.directions, self.t, self.ray_index)

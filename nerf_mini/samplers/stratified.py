@@ -40,6 +40,11 @@ class StratifiedSampler:
         """See `Sampler`: nothing to keep."""
         return {}
 
+    @property
+    def usual_rays(self) -> int:
+        """See `Sampler`."""
+        return self.rays
+
     def rays_of_step(self) -> int:
         """See `Sampler`."""
         return self.rays

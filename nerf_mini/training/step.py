@@ -27,16 +27,31 @@ KEPT_BYTES = 1 << 28  # at most, between a forward and a backward pass
 
 @dataclass(frozen=True)
 class Batch:
-    """Pixels to learn from, and the colours (n, 3) behind them; dtype that of the arithmetic."""
+    """Pixels to learn from, and the colours (n, 3) behind them; dtype that of the arithmetic.
+
+    places (n, k, 2): where k rays leave each pixel, as offsets of column and row from its middle; None: one ray, there.
+    """
 
     pixels: PixelBatch
     background: np.ndarray
+    places: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, index: Any) -> Batch:
-        return Batch(self.pixels[index], self.background[index])
+        places = None if self.places is None else self.places[index]
+        return Batch(self.pixels[index], self.background[index], places)
+
+    @property
+    def rays_per_pixel(self) -> int:
+        """k."""
+        return 1 if self.places is None else self.places.shape[1]
+
+    @property
+    def views(self) -> np.ndarray:
+        """The view of each ray, (n k,)."""
+        return np.repeat(self.pixels.view, self.rays_per_pixel)
 
     @property
     def target(self) -> np.ndarray:
@@ -51,8 +66,11 @@ class Batch:
         return np.column_stack([composite(values, np.zeros(3)), opacity])
 
     def rays(self, cameras: Cameras) -> Rays:
-        """Rays through the pixels' centres, in the precision of the background."""
-        return cameras.rays(self.pixels.view, self.pixels.column, self.pixels.row, self.background.dtype)
+        """Rays through the pixels, pixel after pixel, in the precision of the background."""
+        column, row = self.pixels.column, self.pixels.row
+        if self.places is not None:
+            column, row = ((at[:, None] + self.places[..., k]).reshape(-1) for k, at in enumerate((column, row)))
+        return cameras.rays(self.views, column, row, self.background.dtype)
 
 
 @dataclass(frozen=True)
@@ -77,19 +95,20 @@ class StepResult:
     Attributes:
         terms: the loss.
         gradient: in the form of the parameters.
-        renderings: those of each part of the batch, coarse to fine, with the colours (rays, 3) behind them.
-        rays: how many were trained on.
+        renderings: those of the pixels of each part of the batch, coarse to fine, with the colours (pixels, 3) behind
+            them.
+        pixels: how many were trained on.
         squared_error: mean (C - C_target)^2 of the final rendering, whatever the loss is.
     """
 
     terms: LossTerms
     gradient: Any
     renderings: list[tuple[tuple[Rendering, ...], np.ndarray]]
-    rays: int
+    pixels: int
     squared_error: float
 
     def emitted(self) -> list[np.ndarray]:
-        """Colour, the background aside, and opacity of the rays of each rendering, coarse to fine: (rays, 4)."""
+        """Colour, the background aside, and opacity of the pixels of each rendering, coarse to fine: (pixels, 4)."""
         parts = [[_emitted(rendering, behind) for rendering in of_part] for of_part, behind in self.renderings]
         return [np.concatenate(of_rendering) for of_rendering in zip(*parts, strict=True)]
 
@@ -112,7 +131,7 @@ def loss_and_gradient(
     """
     if weights.distortion is None:
         weights = replace(weights, distortion=model.distortion)
-    parts = max(1, -(-len(batch) * model.bytes_per_ray() // KEPT_BYTES))
+    parts = max(1, -(-len(batch) * batch.rays_per_pixel * model.bytes_per_ray() // KEPT_BYTES))
     edges = np.linspace(0, len(batch), parts + 1).astype(int)
     results = [
         _of_part(model, parameters, cameras, batch[first:last] if parts > 1 else batch, weights, rng, acting)
@@ -120,8 +139,8 @@ def loss_and_gradient(
     ]
     if parts == 1:
         return results[0]
-    rays = sum(result.rays for result in results)
-    shares = [result.rays / rays for result in results]
+    pixels = sum(result.pixels for result in results)
+    shares = [result.pixels / pixels for result in results]
 
     def mean(*leaves: Any) -> Any:
         return sum(share * leaf for share, leaf in zip(shares, leaves, strict=True))
@@ -129,7 +148,7 @@ def loss_and_gradient(
     gradient = tree.map_leaves(mean, *(result.gradient for result in results))
     terms = tree.map_leaves(mean, *(result.terms for result in results))
     error = sum(share * result.squared_error for share, result in zip(shares, results, strict=True))
-    return StepResult(terms, gradient, [part for result in results for part in result.renderings], rays, error)
+    return StepResult(terms, gradient, [part for result in results for part in result.renderings], pixels, error)
 
 
 def _of_part(
@@ -144,25 +163,32 @@ def _of_part(
     learnt = parameters.get("cameras")
     # where to look: no derivative
     plain = batch.rays(corrected(cameras, acting.corrections(learnt)) if learnt else cameras)
-    if learnt and not (lit := np.isfinite(plain.directions[:, 0])).all():  # a lens that is learnt may lose pixels
-        plain, batch = plain[lit], batch[lit]
+    per_pixel = batch.rays_per_pixel
+    lit = np.isfinite(
+        plain.directions[:, 0]
+    )  # a lens may end beside the middle of a pixel, and one that is learnt in it
+    if not lit.all():
+        whole = lit.reshape(-1, per_pixel).all(axis=1)
+        plain, batch = plain[np.repeat(whole, per_pixel)], batch[whole]
     chosen, samples = model.sample(coarsened(model, parameters["field"], acting.detail), plain, rng)
-    first = len(chosen) > 0 and chosen[-1] == len(chosen) - 1  # then a slice will do, and nothing is copied
-    taken = slice(len(chosen)) if first else chosen
-    plain, batch = plain[taken], batch[taken]
+    pixels = len(chosen) // per_pixel  # the last one may lack some of its rays
+    plain, samples, batch = plain[: pixels * per_pixel], samples.of_first(pixels * per_pixel), batch[:pixels]
     target = batch.target
 
     def loss(parameters: dict[str, Any]) -> tuple[Any, tuple[LossTerms, tuple[Rendering, ...]]]:
         rays = batch.rays(corrected(cameras, acting.corrections(parameters["cameras"]))) if learnt else plain
         if "appearance" in parameters:
-            rays = replace(rays, codes=np.take(parameters["appearance"], batch.pixels.view, axis=0))  # (rays, k)
+            rays = replace(rays, codes=np.take(parameters["appearance"], batch.views, axis=0))  # (rays, k)
         field = coarsened(model, parameters["field"], acting.detail)
         behind: Any = batch.background
         if "background" in parameters:
             behind = np.ones_like(behind) * logistic(parameters["background"].astype(behind.dtype))
-        renderings = model.render(field, rays, samples, behind, rng)
+        behind_rays = behind if per_pixel == 1 else np.repeat(behind, per_pixel, axis=0)
+        renderings = tuple(
+            of_pixels(rendering, per_pixel) for rendering in model.render(field, rays, samples, behind_rays, rng)
+        )
         if "exposure" in parameters:
-            gain = np.take(np.exp(parameters["exposure"]), batch.pixels.view, axis=0)  # (rays, 3)
+            gain = np.take(np.exp(parameters["exposure"]), batch.pixels.view, axis=0)  # (pixels, 3)
             renderings = tuple(exposed(rendering, gain, behind) for rendering in renderings)
         terms = loss_terms(renderings, rays, model.region, target, weights)
         if acting.penalty is not None:
@@ -174,10 +200,21 @@ def _of_part(
     return StepResult(tree.map_leaves(float, terms), gradient, [(renderings, batch.background)], len(batch), error)
 
 
+def of_pixels(rendering: Rendering, rays_per_pixel: int) -> Rendering:
+    """What pixels show: the mean over the rays of each, which follow each other. Weights and samples stay the rays'."""
+    if rays_per_pixel == 1:
+        return rendering
+    color = np.mean(np.reshape(rendering.color, (-1, rays_per_pixel, 3)), axis=1)
+    depth, opacity = (
+        np.mean(np.reshape(values, (-1, rays_per_pixel)), axis=1) for values in (rendering.depth, rendering.opacity)
+    )
+    return replace(rendering, color=color, depth=depth, opacity=opacity)
+
+
 def _emitted(rendering: Rendering, background: np.ndarray) -> np.ndarray:
     """Colour, the background aside, and opacity of rays, (rays, 4): all the same where a network has collapsed."""
     color = rendering.color - (1 - rendering.opacity)[:, None] * background
     return np.column_stack([color, rendering.opacity])
 
 
-__all__ = ["KEPT_BYTES", "Acting", "Batch", "StepResult", "loss_and_gradient"]
+__all__ = ["KEPT_BYTES", "Acting", "Batch", "StepResult", "loss_and_gradient", "of_pixels"]

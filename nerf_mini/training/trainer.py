@@ -19,7 +19,7 @@ from nerf_mini.geometry.crop import Crop
 from nerf_mini.models import Model, make_model, resolve_precision
 from nerf_mini.models.refinement import coarsened, differentiating_rays
 from nerf_mini.ops import logistic
-from nerf_mini.rendering.antialiasing import rays_along_pixel
+from nerf_mini.rendering.antialiasing import jittered_places, rays_along_pixel
 from nerf_mini.rendering.images import RenderedImage, render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runtime import prepare, warm_up
@@ -33,6 +33,7 @@ from nerf_mini.training.state import TrainingState
 from nerf_mini.training.step import Acting, Batch, StepResult, loss_and_gradient
 
 RECENT = 200  # steps over which the training PSNR is averaged
+TIMES_SEEN, LEAST_PLAIN_STEPS = 3, 2000  # each pixel, before several rays go through it; see docs/tuning.md
 
 EndReason = Literal["steps", "time", "stopped"]
 
@@ -132,8 +133,7 @@ class Trainer:
         progress = self._planned_share() if progress is None else progress
         crop = config.training.crop_fraction if step < config.training.crop_steps else 1.0
         self.model.before_step(self.field, step, state.rng)
-        pixels = draw_pixels(self.views, self.model.sampler.rays_of_step(), crop, state.rng)
-        batch = Batch(pixels, self._background(len(pixels)))
+        batch = self._draw(crop, self.supersampling_of_step(step))
         found = self._loss_and_gradient(batch)
         require_finite(found.terms.total, found.gradient, step, config.seed, config.optimiser.learning_rate)
         if spread_is_due(step):
@@ -145,7 +145,15 @@ class Trainer:
         self._recent.append(found.squared_error)
         psnr = mse_to_psnr(float(np.mean(self._recent)))
         rate = groups[-1].schedule.at(progress)
-        return StepReport(step + 1, found.terms.total, found.terms, psnr, rate, len(pixels))
+        rays = len(batch) * batch.rays_per_pixel
+        return StepReport(step + 1, found.terms.total, found.terms, psnr, rate, rays)
+
+    def _draw(self, crop: float, supersampling: int) -> Batch:
+        """As many pixels as the sampler wants rays."""
+        rng, count = self.state.rng, max(1, self.model.sampler.rays_of_step() // supersampling**2)
+        pixels = draw_pixels(self.views, count, crop, rng)
+        places = jittered_places(count, supersampling, rng) if supersampling > 1 else None
+        return Batch(pixels, self._background(count), places)
 
     def _loss_and_gradient(self, batch: Batch) -> StepResult:
         """Of a step; cameras that are not learnt yet are not differentiated."""
@@ -224,10 +232,25 @@ class Trainer:
         widths = self.model.region.pixel_widths(self._cameras.train)
         return float(np.max(widths[np.isfinite(widths)], initial=-np.inf))
 
+    def supersampling_of_step(self, step: int) -> int:
+        """n of the n x n rays through each pixel in a training step: 1 at first."""
+        settings = self.config.training
+        return (settings.supersampling or self.model.supersampling) if step >= self._supersampling_from else 1
+
+    @cached_property
+    def _supersampling_from(self) -> int:
+        chosen = self.config.training.supersampling_from
+        if chosen is not None:
+            return chosen
+        pixels = int(self._cameras.train.size.prod(axis=1).sum())
+        return max(LEAST_PLAIN_STEPS, TIMES_SEEN * pixels // self.model.sampler.usual_rays)
+
     def supersampling(self, cameras: Cameras, view: int = 0) -> int:
-        """How many rays along a side of a pixel the picture of one of the cameras needs to be free of aliasing: 1 where
-        its pixels are no wider than the widest of the training pictures, at most 8."""
-        return rays_along_pixel(float(self.model.region.pixel_widths(cameras[view])[0]), self._widest_pixel)
+        """How many rays along a side of a pixel the picture of one of the cameras needs to be free of aliasing: as many
+        as in the last training steps where its pixels are no wider than the widest of the training pictures; at most
+        8."""
+        trained = self._widest_pixel / self.supersampling_of_step(self.step_count - 1)
+        return rays_along_pixel(float(self.model.region.pixel_widths(cameras[view])[0]), trained)
 
     def render(
         self,

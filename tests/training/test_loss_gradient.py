@@ -171,7 +171,7 @@ def test_gradient_of_the_coarse_and_fine_loss_for_every_parameter(problem, froze
     used = count_backward_kernels(monkeypatch)
     found = problem()
     assert used == {"mlp": 2, "composite": 2}, "the gradient should come from the kernels"
-    assert found.rays == 6
+    assert found.pixels == 6
     assert_same_gradient(found.gradient, central_differences(problem.total, problem.parameters))
 
 
@@ -179,8 +179,49 @@ def test_gradient_of_the_loss_of_one_field_for_every_parameter(marched, monkeypa
     used = count_backward_kernels(monkeypatch, ("composite",))
     found = marched()
     assert used == {"composite": 1}, "the gradient should come from the kernels"
-    assert found.rays == 6 and found.terms.coarse == 0
+    assert found.pixels == 6 and found.terms.coarse == 0
     assert_same_gradient(found.gradient, central_differences(marched.total, marched.parameters))
+
+
+def several_rays(batch, rng, count=4):
+    """The batch with several rays through each pixel."""
+    return dataclasses.replace(batch, places=rng.uniform(-0.5, 0.5, (len(batch), count, 2)))
+
+
+def test_gradient_where_several_rays_go_through_each_pixel(problem, frozen_positions, rng):
+    batch = several_rays(problem.batch[:3], rng)
+
+    def total():
+        return problem(batch).terms.total
+
+    found = problem(batch)
+    assert found.pixels == 3 and len(found.emitted()[0]) == 3
+    assert_same_gradient(found.gradient, central_differences(total, problem.parameters))
+
+
+def test_a_pixel_is_the_mean_of_its_rays(problem, rng):
+    """Rays one by one, averaged: the colour whose error is the loss."""
+    batch, many = problem.batch, several_rays(problem.batch, rng)
+    model, field = problem.model, problem.parameters["field"]
+    model.density_noise = 0.0
+    shown = 0.0
+    for k in range(4):
+        rays = dataclasses.replace(batch, places=many.places[:, [k]]).rays(problem.cameras)
+        _, samples = model.sample(field, rays, None)
+        shown = shown + model.render(field, rays, samples, batch.background, None)[-1].color / 4
+    found = problem(many, rng=False)
+    assert found.terms.fine == pytest.approx(float(np.mean((shown - batch.target) ** 2)), rel=1e-9)
+    np.testing.assert_allclose(
+        found.emitted()[-1][:, :3], shown - (1 - found.emitted()[-1][:, 3:]) * batch.background, rtol=1e-9
+    )
+
+
+def test_several_rays_in_one_place_are_one_ray(problem):
+    problem.model.density_noise = 0.0
+    middle = dataclasses.replace(problem.batch, places=np.zeros((len(problem.batch), 4, 2)))
+    one, same = problem(rng=False), problem(middle, rng=False)
+    assert same.terms.total == pytest.approx(one.terms.total, rel=1e-12)
+    assert_same_gradient(same.gradient, one.gradient)
 
 
 def test_the_terms_are_those_of_the_renderings(problem):
@@ -211,7 +252,7 @@ def test_a_batch_in_parts_has_the_loss_and_the_gradient_of_the_whole(problem, ra
     monkeypatch.setattr(step_module, "KEPT_BYTES", rays_together * problem.model.bytes_per_ray())
     in_parts = problem(rng=False)
     assert used["mlp"] == 2 * -(-len(problem.batch) // rays_together)
-    assert in_parts.rays == whole.rays == 6
+    assert in_parts.pixels == whole.pixels == 6
     for name in ("fine", "coarse", "distortion", "total"):
         assert getattr(in_parts.terms, name) == pytest.approx(getattr(whole.terms, name), rel=1e-12)
     for a, b in zip(in_parts.emitted(), whole.emitted(), strict=True):
@@ -271,6 +312,26 @@ def test_a_step_learns_from_the_rays_that_the_sampler_can_take(marched, monkeypa
     monkeypatch.setattr(marched.model, "sample", lambda *_: (chosen[:4], fewer))
     marched.model.density_noise = 0.0
     found, alone = marched(rng=False), marched(batch=marched.batch[:4], rng=False)
-    assert found.rays == 4 and len(found.emitted()[0]) == 4
+    assert found.pixels == 4 and len(found.emitted()[0]) == 4
     assert found.terms == alone.terms
     assert_same_gradient(found.gradient, alone.gradient)
+
+
+def test_a_pixel_that_lacks_one_of_its_rays_is_left_out(marched, rng, monkeypatch):
+    """The budget may end between the rays of a pixel, and a lens may let some of them out only."""
+    marched.model.density_noise = 0.0
+    batch = several_rays(marched.batch[:3], rng, 2)
+    everything = marched.model.sample()[1]
+    monkeypatch.setattr(marched.model, "sample", lambda *_: (np.arange(5), everything.of_first(5)))
+    found = marched(batch, rng=False)
+    monkeypatch.setattr(marched.model, "sample", lambda *_: (np.arange(4), everything.of_first(4)))
+    assert found.pixels == 2 and found.terms == marched(batch[:2], rng=False).terms
+    wanted, whole_rays = marched(batch[1:], rng=False).terms, Cameras.rays
+
+    def without_the_second_ray(cameras, *places):
+        rays = whole_rays(cameras, *places)
+        rays.directions[1] = np.nan
+        return rays
+
+    monkeypatch.setattr(Cameras, "rays", without_the_second_ray)
+    assert marched(batch, rng=False).terms == wanted

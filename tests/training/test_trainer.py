@@ -165,6 +165,36 @@ def test_early_steps_draw_from_the_centre_of_the_images(trainer_of, monkeypatch)
     assert seen == [0.25, 0.25, 0.25, 1.0, 1.0]
 
 
+@METHODS
+def test_several_rays_go_through_each_pixel_from_a_step_on(trainer_of, method):
+    """Pictures are then the mean of as many; a resumed run goes on in the same way."""
+    trainer = trainer_of(method, max_steps=8, supersampling=2, supersampling_from=5)
+    cameras = trainer.scene.splits["test"].cameras
+    assert [trainer.supersampling_of_step(step) for step in (0, 4, 5, 9)] == [1, 1, 2, 2]
+    for step in range(1, 9):
+        rays = trainer.step().rays
+        assert trainer.supersampling(cameras) == (2 if step > 5 else 1)
+        assert step <= 5 or rays % 4 == 0
+    half, quarter = cameras.scaled(0.5), cameras.scaled(0.25)
+    assert (trainer.supersampling(half), trainer.supersampling(quarter)) == (4, 8)
+    assert trainer.supersampling(cameras.scaled(2.0)) == 1
+    single = trainer.render(cameras, 0, antialias=False).color
+    assert not np.array_equal(trainer.render(cameras, 0).color, single)
+
+
+def test_by_default_the_instant_method_sees_each_pixel_three_times_before_that(trainer_of, scene):
+    pixels = scene.splits["train"].cameras.size.prod(axis=1).sum()
+    trainer = trainer_of("instant", supersampling=None, samples_per_step=2048)
+    assert pixels < 10**4 and trainer.supersampling_of_step(1999) == 1 and trainer.supersampling_of_step(2000) == 2
+    views = scene.splits["train"]
+    large = dataclasses.replace(scene.cameras, splits={**scene.cameras.splits, "train": views.cameras.scaled(40.0)})
+    many = Trainer(trainer.config, large)
+    usual = many.model.sampler.usual_rays
+    first = next(step for step in range(2000, 10**5) if many.supersampling_of_step(step) == 2)
+    assert first * usual == pytest.approx(3 * 1600 * pixels, rel=0.01)
+    assert trainer_of("nerf").supersampling_of_step(10**6) == 1
+
+
 def test_rays_of_a_step_adapt_to_the_budget(trainer_of):
     rays = [report.rays for report in reports(trainer_of("instant", max_steps=300))]
     assert rays[-1] > 4 * rays[0]
