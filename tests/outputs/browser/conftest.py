@@ -22,7 +22,7 @@ def viewed_data(tmp_path_factory, browser):
 def viewed_run(tmp_path_factory, viewed_data, tiny):
     """A run that has learnt to tell the scene from its background."""
     path = tmp_path_factory.mktemp("runs") / "viewed"
-    start(viewed_data, path, with_settings(tiny, max_steps=60, decay_steps=60)).train()
+    start(viewed_data, path, with_settings(tiny, max_steps=100, decay_steps=100)).train()
     return path
 
 

@@ -137,7 +137,7 @@ def test_the_command_makes_the_configuration_again(data, preset):
 
 
 def test_a_run_bound_by_time_is_repeated_by_its_time():
-    config = from_preset("quick", max_steps=None, levels=6)
+    config = from_preset("quick", max_steps=None, levels=6, supersampling=None)
     assert nearest_preset(config) == "default", "it differs from both by the steps alone"
     words = options(config, "default")
     assert words == ["--preset", "default", "--levels", "6"]
