@@ -5,6 +5,7 @@ At least two threads, even on one core: what must not depend on the number of th
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 threads = int(os.environ.get("NUMBA_NUM_THREADS", 0)) or os.cpu_count() or 1
@@ -60,6 +61,18 @@ def tiny_options() -> list[str]:
 def blobs(tmp_path_factory) -> Path:
     """A Blender-style folder: 10 training, 1 validation and 2 test views of 16 x 16 pixels. Not to be written to."""
     return make_scene("blobs", tmp_path_factory.mktemp("scenes") / "blobs", size=16, views=10)
+
+
+@pytest.fixture(scope="session")
+def moved():
+    """A function that puts cameras further from the origin, which all look at, by a factor."""
+
+    def further(cameras, factor):
+        poses = cameras.poses.copy()
+        poses[:, :3, 3] *= factor
+        return replace(cameras, poses=poses)
+
+    return further
 
 
 @pytest.fixture

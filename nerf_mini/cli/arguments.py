@@ -129,8 +129,8 @@ class RenderArguments:
     """The dataparser_transforms.json of the nerfstudio run in whose world a file's path is, where the data set was
     centred and scaled there."""
     no_antialias: bool = False
-    """Only one ray in each pixel of pictures that are smaller than those trained on, or from further away: faster, with
-    jagged edges."""
+    """Only one ray in each pixel, also where training took several, and of pictures that are smaller than those trained
+    on or from further away: faster, with jagged edges."""
     cluster: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
     """Render on other machines, or on several processes: tcp://host:8786, a Dask scheduler (extra `cluster`), or
     the .json file that it wrote; local, as many processes as there are cores; local:N. Frames that are there already

@@ -18,7 +18,7 @@ TOLERANCE = 0.05  # by how much pixels may be wider and be left as they are; see
 
 def rays_along_pixel(width: float, trained: float) -> int:
     """How many rays along a side of a pixel a picture needs whose pixels have this width, in a field that was trained
-    on pixels up to the width `trained`: their ratio rounded up, from 1 to `MOST`; 1 where it is unknown."""
+    on rays up to `trained` wide: their ratio rounded up, from 1 to `MOST`; 1 where it is unknown."""
     ratio = width / trained if trained > 0 else math.nan
     if math.isnan(ratio):
         return 1

@@ -34,7 +34,7 @@ class OccupancySchedule:
         small_batches: and train on fewer samples.
         transmittance: what is seen through less than this is not looked at.
         front, front_samples: samples evaluated together, of each ray, and of all rays at least.
-        usual_samples: on a ray that meets something or nothing, on the mean, once the air is clear.
+        usual_samples: mean of all rays, once the air is clear, those that meet nothing included.
         max_rays: of a step.
         momentum: weight of the past in the mean number of samples per ray.
     """

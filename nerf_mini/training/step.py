@@ -164,9 +164,8 @@ def _of_part(
     # where to look: no derivative
     plain = batch.rays(corrected(cameras, acting.corrections(learnt)) if learnt else cameras)
     per_pixel = batch.rays_per_pixel
-    lit = np.isfinite(
-        plain.directions[:, 0]
-    )  # a lens may end beside the middle of a pixel, and one that is learnt in it
+    # a lens may end beside the middle of a pixel, and one that is learnt even there
+    lit = np.isfinite(plain.directions[:, 0])
     if not lit.all():
         whole = lit.reshape(-1, per_pixel).all(axis=1)
         plain, batch = plain[np.repeat(whole, per_pixel)], batch[whole]

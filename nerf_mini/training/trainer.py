@@ -262,9 +262,8 @@ class Trainer:
     ) -> RenderedImage:
         """The picture of one of the cameras, on the background of the scene or on another colour (3,) in [0, 1].
 
-        With `crop`, of what lies in that box. A smaller picture than the training ones, or one from further away, is
-        free of aliasing, unless `antialias` is false: that is faster. Raises UserError for a crop in a space that has
-        no room for one.
+        With `crop`, of what lies in that box. Pixels have as many rays as `supersampling` says, or one if `antialias`
+        is false: that is faster. Raises UserError for a crop in a space that has no room for one.
         """
         behind = self.cameras.background if background is None else background
         if crop is not None and not self.model.region.croppable:

@@ -1,6 +1,5 @@
 """Scores of pictures of several sizes."""
 
-import dataclasses
 import json
 from fractions import Fraction
 
@@ -29,13 +28,6 @@ def trainer(blobs, tiny):
     trainer = Trainer(load_scene(blobs), config=with_settings(tiny, max_steps=80))
     trainer.train()
     return trainer
-
-
-def moved(cameras, factor):
-    """Further from the origin, which all look at."""
-    poses = cameras.poses.copy()
-    poses[:, :3, 3] *= factor
-    return dataclasses.replace(cameras, poses=poses)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +121,7 @@ def test_what_leaves_no_pixel_is_refused_before_any_work(trainer, monkeypatch):
         trainer.evaluate_scales([1, 1 / 64])
 
 
-def test_training_views_are_scaled_as_refined(trainer, monkeypatch):
+def test_training_views_are_scaled_as_refined(trainer, moved, monkeypatch):
     views, asked = trainer.views_of("train"), []
     refined = moved(views.cameras, 1.01)
     monkeypatch.setattr(Trainer, "training_cameras", refined)

@@ -1,7 +1,5 @@
 """How many rays in each pixel the pictures of a trainer take, and what they show."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -24,13 +22,6 @@ def trainer(blobs, tiny):
     return trainer
 
 
-def moved(cameras, factor):
-    """Further from the origin, which all look at."""
-    poses = cameras.poses.copy()
-    poses[:, :3, 3] *= factor
-    return dataclasses.replace(cameras, poses=poses)
-
-
 def test_pictures_like_those_of_the_training_have_one_ray_in_each_pixel(trainer):
     for cameras in trainer.cameras.splits.values():
         assert {trainer.supersampling(cameras, view) for view in range(len(cameras))} == {1}
@@ -42,7 +33,7 @@ def test_pictures_like_those_of_the_training_have_one_ray_in_each_pixel(trainer)
 
 
 @pytest.mark.parametrize(("factor", "count"), [(0.5, 2), (0.25, 4), (0.125, 8), (1, 1), (2, 1), (4, 1)])
-def test_smaller_pictures_and_those_from_afar_have_more(trainer, factor, count):
+def test_smaller_pictures_and_those_from_afar_have_more(trainer, moved, factor, count):
     cameras = trainer.cameras.splits["test"]
     assert trainer.supersampling(cameras.scaled(factor), 1) == count
     assert trainer.supersampling(moved(cameras, 1 / factor), 1) == count

@@ -15,7 +15,7 @@ from nerf_mini.geometry.regions.base import MARCH_STEPS, Region
 from nerf_mini.ops import positions
 
 STEPS_PER_PIXEL = 1.25  # of marching, in the middle of the box; see docs/tuning.md
-FEWEST_STEPS = 128
+FEWEST_STEPS = 128  # about a cell of occupancy each, which longer ones would skip
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class FrameRequest:
         shading: one of `SHADINGS`.
         quality: of JPEG; 100 asks for PNG.
         final: whether this is a sharp picture of a camera at rest, which may be given up for a newer request.
-        antialias: whether to follow several rays in pixels that are wider than those of the training pictures.
+        antialias: whether to follow as many rays in each pixel as `Trainer.supersampling` says.
         crop: the box to show; None: everything.
         background: a colour (3,) in [0, 1]; None: the scene's own.
     """
