@@ -2,8 +2,8 @@
 
 A ray enters the cube at t_in, and its candidates are a lattice that begins at t_in + jitter times a step. Steps have
 one length, and from where that is less than `growth` times the distance they have that length. A candidate is a sample
-if its cell is occupied. Over an empty cell, or an empty block of cells, the march leaps to the first candidate behind
-it, so that the samples are exactly the occupied candidates.
+if its cell is occupied. Over an empty cell, or over all the empty blocks of cells around the one it is in, the march
+leaps to the first candidate behind them, so that the samples are exactly the occupied candidates.
 
 Cells come in levels: cubes around one centre, each twice as large as the one inside, with as many cells. A place
 belongs to the innermost level that it lies in. All positions inside are in cells of the innermost level, in float64: a
@@ -17,7 +17,7 @@ import numpy as np
 
 from nerf_mini.kernels.compiling import part
 
-BLOCK_BITS = 3
+BLOCK_BITS = 2
 BLOCK = 1 << BLOCK_BITS  # cells along the side of a block
 _NEVER = 1 << 62
 
@@ -26,13 +26,14 @@ class OccupiedCells(NamedTuple):
     """The occupied cells of nested cubes.
 
     cube (4,) float64: low corner and side of the innermost. bits (levels, resolution, resolution, resolution / 8)
-    uint8: one bit per cell, eight neighbours along z to a byte. blocks (levels, resolution / 8, ...) uint8: whether any
-    of a block's 8^3 cells is occupied.
+    uint8: one bit per cell, eight neighbours along z to a byte. clear (levels, resolution / 4, ...) uint8: how many
+    blocks of 4^3 cells it is at least, along the axis where it is furthest, to one that holds an occupied cell or where
+    another level begins; 0 in such a block itself.
     """
 
     cube: np.ndarray
     bits: np.ndarray
-    blocks: np.ndarray
+    clear: np.ndarray
 
 
 class Steps(NamedTuple):
@@ -99,11 +100,12 @@ def _number(t, lattice):
 
 
 @part
-def _leave(p, place, d, inverse, bits):
-    """How far along a coordinate's axis it is to leave the cell, or with BLOCK_BITS the block, of cell `place`."""
+def _leave(p, place, d, inverse, bits, clear):
+    """How far along a coordinate's axis it is to leave the cell `place`, or with BLOCK_BITS its block, and clear - 1
+    more of them."""
     if d == 0.0:
         return math.inf
-    return (np.float64(((place >> bits) + (1 if d > 0.0 else 0)) << bits) - p) * inverse
+    return (np.float64(((place >> bits) + (clear if d > 0.0 else 1 - clear)) << bits) - p) * inverse
 
 
 @part
@@ -135,7 +137,7 @@ def _level(x, y, z, half, levels):
 
 
 @part
-def _next_sample(n, lattice, t_out, ray, bits, blocks):
+def _next_sample(n, lattice, t_out, ray, bits, clear):
     """The first candidate from number n on in an occupied cell, and its distance; -1 where none is left."""
     levels, last, half = bits.shape[0], bits.shape[1] - 1, 0.5 * bits.shape[1]
     ox, oy, oz, dx, dy, dz, ix, iy, iz = ray
@@ -147,10 +149,15 @@ def _next_sample(n, lattice, t_out, ray, bits, blocks):
             if level > 0:
                 x, y, z = (x - half) / size + half, (y - half) / size + half, (z - half) / size + half
         i, j, k = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
-        if bits[level, i, j, k >> 3] >> (k & 7) & 1:
-            return n, t
-        over = 0 if blocks[level, i >> BLOCK_BITS, j >> BLOCK_BITS, k >> BLOCK_BITS] else BLOCK_BITS
-        leap = min(_leave(x, i, dx, ix, over), min(_leave(y, j, dy, iy, over), _leave(z, k, dz, iz, over)))
+        over, reach = BLOCK_BITS, np.int64(clear[level, i >> BLOCK_BITS, j >> BLOCK_BITS, k >> BLOCK_BITS])
+        if reach == 0:
+            if bits[level, i, j, k >> 3] >> (k & 7) & 1:
+                return n, t
+            over, reach = 0, np.int64(1)
+        leap = min(
+            _leave(x, i, dx, ix, over, reach),
+            min(_leave(y, j, dy, iy, over, reach), _leave(z, k, dz, iz, over, reach)),
+        )
         # a little less than the whole way: rounding must not leap over a candidate
         n = max(n + 1, math.ceil(_number(t + leap * size, lattice) - 1e-6))
         t = _candidate(n, lattice)
@@ -182,7 +189,7 @@ def follow(ray, rays, first, end, steps, cells, n, out_t):
     in_cells = _in_cells(rays.origins[ray], rays.directions[ray], cells.cube, cells.bits.shape[1])
     count = 0
     while n >= 0 and count < out_t.size:
-        n, t = _next_sample(n, lattice, end, in_cells, cells.bits, cells.blocks)
+        n, t = _next_sample(n, lattice, end, in_cells, cells.bits, cells.clear)
         if n >= 0:
             out_t[count] = t
             count += 1

@@ -7,7 +7,6 @@ cell; UNSEEN cells, which no camera sees or which a finer level covers, never co
 import math
 
 from nerf_mini.kernels.compiling import kernel, part
-from nerf_mini.kernels.marching import BLOCK
 
 UNSEEN = -1.0
 
@@ -104,10 +103,9 @@ def mean_density(density):
 
 
 @kernel
-def mark_occupied(density, threshold, bits, blocks):
-    """Set bits and blocks (see `marching`) where density exceeds the threshold."""
+def mark_occupied(density, threshold, bits):
+    """Set bits (see `marching`) where density exceeds the threshold."""
     levels, resolution = density.shape[0], density.shape[1]
-    blocks[:] = 0
     for level in range(levels):
         for i in range(resolution):
             for j in range(resolution):
@@ -118,5 +116,3 @@ def mark_occupied(density, threshold, bits, blocks):
                         if row[8 * k + b] > threshold:
                             byte |= 1 << b
                     bits[level, i, j, k] = byte
-                    if byte:
-                        blocks[level, i // BLOCK, j // BLOCK, k * 8 // BLOCK] = 1

@@ -15,13 +15,14 @@ from nerf_mini.kernels import occupancy as kernels
 from nerf_mini.kernels.marching import OccupiedCells
 
 UNSEEN = kernels.UNSEEN
+_FURTHEST = 16  # blocks that are leapt over at once; to look further costs more than it saves
 _STRIDE = 1640531527  # odd, without small factors, and far from every simple fraction of a power of two
 
 
 def all_occupied(cube: np.ndarray, resolution: int, levels: int = 1) -> OccupiedCells:
     """A grid in which every cell is occupied."""
     bits = np.full((levels, resolution, resolution, resolution // 8), 255, np.uint8)
-    return OccupiedCells(cube, bits, np.ones((levels, *(resolution // marching.BLOCK,) * 3), np.uint8))
+    return OccupiedCells(cube, bits, np.zeros((levels, *(resolution // marching.BLOCK,) * 3), np.uint8))
 
 
 def occupied(cells: OccupiedCells) -> np.ndarray:
@@ -31,7 +32,40 @@ def occupied(cells: OccupiedCells) -> np.ndarray:
 
 def mark_occupied(density: np.ndarray, threshold: float, cells: OccupiedCells) -> None:
     """Occupied, in place in `cells`, are those cells whose density exceeds the threshold."""
-    kernels.mark_occupied(density, np.float32(threshold), cells.bits, cells.blocks)
+    kernels.mark_occupied(density, np.float32(threshold), cells.bits)
+    measure_clear(cells)
+
+
+def measure_clear(cells: OccupiedCells) -> None:
+    """Find out from the bits of `cells`, in place, how far around each block of cells all are empty: 16 blocks at
+    most."""
+    clear, side = cells.clear, marching.BLOCK
+    levels, blocks = clear.shape[:2]
+    columns = cells.bits.reshape(levels, blocks, side, blocks, side, -1)
+    either = np.bitwise_or.reduce(np.bitwise_or.reduce(columns, axis=4), axis=2)  # two blocks to a byte
+    near = np.zeros((levels, *(blocks + 2,) * 3), bool)  # with a block more on each side
+    near[:-1] = True  # where the next level begins
+    near[:, 1:-1, 1:-1, 1:-1] = np.stack([either & 0x0F, either & 0xF0], axis=-1).reshape(clear.shape) != 0
+    inner = slice(1 + blocks // 4, 1 + blocks - blocks // 4)
+    near[1:, inner, inner, inner] = True  # where the level inside begins
+    clear[...] = 0
+    for _ in range(min(blocks, _FURTHEST)):
+        far = ~near[:, 1:-1, 1:-1, 1:-1]
+        if not far.any():
+            break
+        clear += far
+        for axis in range(1, 4):
+            near = _grown(near, axis)
+
+
+def _grown(marked: np.ndarray, axis: int) -> np.ndarray:
+    """With the neighbours, on both sides along an axis, of what is marked."""
+    grown = marked.copy()
+    low = (*(slice(None),) * axis, slice(None, -1))
+    high = (*(slice(None),) * axis, slice(1, None))
+    grown[high] |= marked[low]
+    grown[low] |= marked[high]
+    return grown
 
 
 def mark_unseen(

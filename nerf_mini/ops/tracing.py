@@ -66,13 +66,15 @@ def _box_of_level(cells: OccupiedCells, level: int) -> np.ndarray:
 
 
 def _filled_box(cells: OccupiedCells) -> np.ndarray | None:
-    """Low and high corner (6,) of the box around all blocks that hold an occupied cell; None where none does."""
+    """Low and high corner (6,) of the box around all blocks that hold an occupied cell, or inner levels; None where no
+    block does."""
     boxes = []
-    for level, blocks in enumerate(cells.blocks):
-        places = [np.flatnonzero(blocks.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    for level, clear in enumerate(cells.clear):
+        filled = clear == 0
+        places = [np.flatnonzero(filled.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
         if len(places[0]):
             box = _box_of_level(cells, level)
-            size = (box[3:] - box[:3]) / blocks.shape
+            size = (box[3:] - box[:3]) / filled.shape
             low, high = ([place[end] for place in places] for end in (0, -1))
             boxes.append(np.concatenate([box[:3] + low * size, box[:3] + (np.array(high) + 1) * size]))
     if not boxes:

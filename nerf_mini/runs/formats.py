@@ -83,7 +83,9 @@ def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict
         part, _, rest = name.partition("/")
         if name == "method/density":  # negative where no camera looks, which stays
             array = np.where(array < 0, array, array / np.float32(cube_side))
-        if name in ("method/density", "method/bits", "method/blocks"):
+        if name == "method/blocks":  # follows from the bits
+            continue
+        if name in ("method/density", "method/bits"):
             array = array[None]  # one level
         arrays[f"{SAMPLER}/{rest}" if part == "method" else f"{part}/field/{rest}"] = array
     return {"meta": content["meta"], "arrays": arrays}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,9 @@ class Sampler(Protocol):
     @property
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that change in place as training goes on; they go into checkpoints."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from the arrays of an earlier `state`, which are copied."""
 
     @property
     def usual_rays(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -107,7 +108,7 @@ class OccupancyGrid:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """The state, by name; changed in place by `update`."""
-        return {"density": self.density, "bits": self.cells.bits, "blocks": self.cells.blocks, "cursor": self.cursor}
+        return {"density": self.density, "bits": self.cells.bits, "cursor": self.cursor}
 
     @property
     def occupied_share(self) -> float:
@@ -179,6 +180,12 @@ class OccupancySampler:
     def state(self) -> dict[str, np.ndarray]:
         """See `Sampler`."""
         return {**self.grid.arrays, "samples_per_ray": self.samples_per_ray}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """See `Sampler`."""
+        for name, array in self.state.items():
+            array[...] = state[name]
+        ops.measure_clear(self.grid.cells)
 
     def steps_of(self, step: int | None = None) -> Steps:
         """Lengths of marching steps: in a training step, longer in the first ones."""

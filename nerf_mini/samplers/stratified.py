@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,9 @@ class StratifiedSampler:
     def state(self) -> dict[str, np.ndarray]:
         """See `Sampler`: nothing to keep."""
         return {}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """See `Sampler`."""
 
     @property
     def usual_rays(self) -> int:

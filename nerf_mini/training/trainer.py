@@ -81,8 +81,7 @@ class Trainer:
         if state is None:
             state = self._fresh_state()
         else:
-            for name, array in self.model.sampler.state.items():
-                array[...] = state.sampler[name]
+            self.model.sampler.restore(state.sampler)
         state.sampler = self.model.sampler.state
         self.state = state
         self._recent: deque[float] = deque(maxlen=RECENT)  # photometric losses
