@@ -52,8 +52,8 @@ def save(folder: Path, state: TrainingState) -> Path:
     for part, tree in {**parts, SAMPLER: state.sampler}.items():
         arrays.update(_named(tree, part))
     text = json.dumps({
-        **stamp("checkpoint"), "step": state.step, "seconds": state.seconds, "rng": state.rng.bit_generator.state,
-        "checksums": {name: checksum(array) for name, array in arrays.items()},
+        **stamp("checkpoint"), "step": state.step, "seconds": state.seconds, "drawn": state.drawn,
+        "rng": state.rng.bit_generator.state, "checksums": {name: checksum(array) for name, array in arrays.items()},
     })  # fmt: skip
     meta = np.array(text)
     path = folder / f"step-{state.step:07d}.npz"
@@ -140,11 +140,11 @@ def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) 
             raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected {dtype} {shape}")
     rng = np.random.default_rng()
     rng.bit_generator.state = meta["rng"]
-    step, seconds = int(meta["step"]), float(meta["seconds"])
-    if step < 0 or not 0 <= seconds < math.inf:
-        raise ValueError(f"{step} steps in {seconds} seconds")
+    step, seconds, drawn = int(meta["step"]), float(meta["seconds"]), int(meta["drawn"])
+    if step < 0 or not 0 <= seconds < math.inf or drawn < 0:
+        raise ValueError(f"{step} steps with {drawn} pixels in {seconds} seconds")
     parameters, mean, variance, sampler = (_nested(arrays, f"{p}/") for p in (PARAMETERS, MEAN, VARIANCE, SAMPLER))
-    return TrainingState(parameters, AdamState(step, mean, variance), rng, seconds, sampler)
+    return TrainingState(parameters, AdamState(step, mean, variance), rng, seconds, sampler, drawn)
 
 
 def _reason(error: Exception) -> str:

@@ -75,6 +75,7 @@ def upgrade_cameras_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
 
 def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict[str, Any]:
     """Parameters move under "field", what the method kept becomes the sampler's, with densities per scene unit.
+    Pixels were drawn with replacement: the first pass begins.
 
     `content` holds "meta" and "arrays" by name; `cube_side`, in scene units, is that of the occupancy grid's cube.
     """
@@ -88,7 +89,7 @@ def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict
         if name in ("method/density", "method/bits"):
             array = array[None]  # one level
         arrays[f"{SAMPLER}/{rest}" if part == "method" else f"{part}/field/{rest}"] = array
-    return {"meta": content["meta"], "arrays": arrays}
+    return {"meta": {**content["meta"], "drawn": 0}, "arrays": arrays}
 
 
 UPGRADES: dict[str, tuple[Callable[..., dict[str, Any]], ...]] = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.scenes.scene import Views
+from nerf_mini.scenes.shuffling import WholeNumbers
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class PixelBatch:
         return PixelBatch(self.view[index], self.column[index], self.row[index], self.values[index])
 
 
-def draw_pixels(views: Views, count: int, crop: float, rng: np.random.Generator) -> PixelBatch:
-    """`count` pixels, drawn with replacement, each valid pixel of each view as likely as any other.
+def draw_pixels(views: Views, count: int, crop: float, rng: WholeNumbers) -> PixelBatch:
+    """`count` pixels, each valid pixel of each view as likely as any other: a random generator draws with replacement,
+    `Shuffled` without.
 
     `crop` is the fraction of width and height, around the centre, that pixels are drawn from; masked views ignore it.
     """
@@ -40,7 +42,7 @@ def draw_pixels(views: Views, count: int, crop: float, rng: np.random.Generator)
     size = views.cameras.size
     kept = np.maximum(1, np.rint(size * crop).astype(np.int64))  # (V, 2)
     ends = np.cumsum(kept[:, 0] * kept[:, 1])
-    place = rng.integers(ends[-1], size=count)  # among the central pixels of all views
+    place = rng.integers(int(ends[-1]), size=count)  # among the central pixels of all views
     view = np.searchsorted(ends, place, side="right")
     kept, size = kept[view], size[view]
     row, column = np.divmod(place - ends[view], kept[:, 0])  # negative rows, counted from the last one
@@ -50,7 +52,7 @@ def draw_pixels(views: Views, count: int, crop: float, rng: np.random.Generator)
     return PixelBatch(view, column, row, views.colors(view, column, row))
 
 
-def _draw_valid(views: Views, count: int, rng: np.random.Generator) -> PixelBatch:
+def _draw_valid(views: Views, count: int, rng: WholeNumbers) -> PixelBatch:
     place = views.valid_places[rng.integers(len(views.valid_places), size=count)]
     view = np.searchsorted(views.starts, place, side="right") - 1
     row, column = np.divmod(place - views.starts[view], views.cameras.size[view, 0])

@@ -20,6 +20,7 @@ class TrainingState:
         rng: the one random generator.
         seconds: training time so far.
         sampler: the arrays that the sampler keeps.
+        drawn: pixels trained on so far.
     """
 
     parameters: dict[str, Any]
@@ -27,6 +28,7 @@ class TrainingState:
     rng: np.random.Generator
     seconds: float = 0.0
     sampler: dict[str, np.ndarray] = field(default_factory=dict)
+    drawn: int = 0
 
     @property
     def step(self) -> int:

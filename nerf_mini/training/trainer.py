@@ -23,7 +23,7 @@ from nerf_mini.rendering.antialiasing import jittered_places, rays_along_pixel
 from nerf_mini.rendering.images import RenderedImage, render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runtime import prepare, warm_up
-from nerf_mini.scenes import BLACK, WHITE, Scene, SceneCameras, Views, draw_pixels
+from nerf_mini.scenes import BLACK, WHITE, Scene, SceneCameras, Shuffled, Views, draw_pixels
 from nerf_mini.training.calibration import Calibration
 from nerf_mini.training.clock import Clock
 from nerf_mini.training.health import require_finite, require_spread, spread_is_due
@@ -134,6 +134,7 @@ class Trainer:
         self.model.before_step(self.field, step, state.rng)
         batch = self._draw(crop, self.supersampling_of_step(step))
         found = self._loss_and_gradient(batch)
+        state.drawn += found.pixels
         require_finite(found.terms.total, found.gradient, step, config.seed, config.optimiser.learning_rate)
         if spread_is_due(step):
             require_spread(found.emitted(), batch.emitted, step, config.seed, self._advice())
@@ -150,7 +151,7 @@ class Trainer:
     def _draw(self, crop: float, supersampling: int) -> Batch:
         """As many pixels as the sampler wants rays."""
         rng, count = self.state.rng, max(1, self.model.sampler.rays_of_step() // supersampling**2)
-        pixels = draw_pixels(self.views, count, crop, rng)
+        pixels = draw_pixels(self.views, count, crop, Shuffled(self.config.seed, self.state.drawn))
         places = jittered_places(count, supersampling, rng) if supersampling > 1 else None
         return Batch(pixels, self._background(count), places)
 
