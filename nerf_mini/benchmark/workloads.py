@@ -93,7 +93,7 @@ class OwnStep:
         self.parameters = {"field": self.model.init(self.rng)}
         self.state = adam_init(self.parameters)
         optimiser = self.config.optimiser
-        self.groups = [ParameterGroup((), Schedule(optimiser.learning_rate, optimiser.final_rate))]
+        self.groups = [ParameterGroup((), Schedule(optimiser.learning_rate, optimiser.final_rate, optimiser.decay))]
 
     def __call__(self) -> float:
         losses = self.config.losses

@@ -42,7 +42,9 @@ PRESETS: dict[str, Preset] = {
         "nerf, minutes on two cores",
         Config(
             model=NerfConfig(),
-            optimiser=OptimiserConfig(learning_rate=8e-3, final_rate=3e-4, decay_steps=6000, epsilon=1e-7),
+            optimiser=OptimiserConfig(
+                learning_rate=8e-3, final_rate=3e-4, decay="exponential", decay_steps=6000, epsilon=1e-7
+            ),
             training=TrainingConfig(crop_steps=400, max_steps=8000, checkpoint_every=1000, validate_every=2000),
         ),
     ),
@@ -58,7 +60,8 @@ PRESETS: dict[str, Preset] = {
                 hierarchical=HierarchicalConfig(coarse_samples=64, fine_samples=128),
             ),
             optimiser=OptimiserConfig(
-                learning_rate=5e-4, final_rate=5e-5, decay_steps=500_000, beta2=0.999, epsilon=1e-7
+                learning_rate=5e-4, final_rate=5e-5, decay="exponential", decay_steps=500_000, beta2=0.999,
+                epsilon=1e-7,
             ),
             training=TrainingConfig(crop_steps=500, max_steps=200_000, checkpoint_every=500, validate_every=2500),
         ),

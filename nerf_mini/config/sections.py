@@ -224,12 +224,15 @@ class RefinementConfig(Section):
 
 @dataclass(frozen=True)
 class OptimiserConfig(Section):
-    """Adam with an exponentially decaying learning rate."""
+    """Adam with a decaying learning rate."""
 
     learning_rate: Annotated[float, Positive()] = 1e-2
     """Learning rate at the first step."""
-    final_rate: Annotated[float, Positive()] = 1e-3
+    final_rate: Annotated[float, Positive()] = 1e-4
     """Learning rate after --decay-steps; constant from there on."""
+    decay: Literal["cosine", "exponential"] = "cosine"
+    """cosine: slow at both ends, so that the rate stays high for long; exponential: by the same factor in each step, as
+    in the paper."""
     decay_steps: Annotated[int | None, AtLeast(1)] = None
     """Steps from the first to the final learning rate; None: over --max-steps, or over the time of a run that is bound
     by --max-seconds alone."""

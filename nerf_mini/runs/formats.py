@@ -50,6 +50,7 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     else:
         model = {"grid": grid}
     config["model"] = {"method": method, **model, "occupancy": occupancy}
+    config["optimiser"]["decay"] = "exponential"
     if training["max_steps"] is None:
         config["optimiser"]["decay_steps"] = None
     return {**file, "config": config}

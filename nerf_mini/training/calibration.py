@@ -65,8 +65,8 @@ class Calibration:
         lens = Schedule(refinement.lens_rate, fall * refinement.lens_rate)
         groups += [ParameterGroup(("cameras", name), lens) for name in ("focal", "lens")]
         fall = self.rates.final_rate / self.rates.learning_rate
-        gain = Schedule(exposure.exposure_rate, fall * exposure.exposure_rate)
-        behind = Schedule(BACKGROUND_RATE, fall * BACKGROUND_RATE)
+        gain = Schedule(exposure.exposure_rate, fall * exposure.exposure_rate, self.rates.decay)
+        behind = Schedule(BACKGROUND_RATE, fall * BACKGROUND_RATE, self.rates.decay)
         return [*groups, ParameterGroup(("exposure",), gain), ParameterGroup(("background",), behind)]
 
     def refines(self, step: int) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,14 +17,22 @@ from nerf_mini.ops import adam_step
 
 @dataclass(frozen=True)
 class Schedule:
-    """Exponential decay of a learning rate: geometric from `initial` to `final`, constant from there on."""
+    """Decay of a learning rate from `initial` to `final`, constant from there on.
+
+    After a share p of the way, initial (final / initial)^p, or half a period of the cosine (Loshchilov and Hutter 2017,
+    eq. 5): final + (initial - final) (1 + cos(pi p)) / 2.
+    """
 
     initial: float
     final: float
+    decay: Literal["cosine", "exponential"] = "exponential"
 
     def at(self, progress: float) -> float:
         """The rate after a share `progress`, from 0 to 1, of the run."""
-        return self.initial * (self.final / self.initial) ** min(1.0, progress)
+        share = min(1.0, progress)
+        if self.decay == "exponential":
+            return self.initial * (self.final / self.initial) ** share
+        return self.final + (self.initial - self.final) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 @dataclass(frozen=True)

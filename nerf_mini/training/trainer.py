@@ -204,7 +204,8 @@ class Trainer:
     @property
     def groups(self) -> list[ParameterGroup]:
         """The parameter groups of the optimiser, the general one last."""
-        schedule = Schedule(self.config.optimiser.learning_rate, self.config.optimiser.final_rate)
+        rates = self.config.optimiser
+        schedule = Schedule(rates.learning_rate, rates.final_rate, rates.decay)
         sparse = [ParameterGroup(("field", name), schedule, sparse=True) for name in self.model.sparse]
         return [*sparse, *self.calibration.groups, ParameterGroup((), schedule)]
 

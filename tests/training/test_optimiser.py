@@ -29,7 +29,19 @@ def test_the_learning_rate_decays_geometrically_and_then_stays():
     np.testing.assert_allclose(rates[1:] / rates[:-1], 0.01 ** (1 / 1000))
 
 
+def test_the_cosine_is_flat_at_both_ends_and_steepest_in_the_middle():
+    schedule = Schedule(1e-2, 1e-4, "cosine")
+    rates = np.array([schedule.at(step / 1000) for step in range(1001)])
+    assert (rates[0], rates[-1]) == (1e-2, pytest.approx(1e-4)) and schedule.at(0.5) == pytest.approx(5.05e-3)
+    assert schedule.at(1.5) == schedule.at(1.0)
+    # r' = -(pi / 2) (r0 - r1) sin(pi p), and the sum of rates that are as far from the middle is that of both ends
+    np.testing.assert_allclose(rates + rates[::-1], 1e-2 + 1e-4)
+    slopes = np.gradient(rates, 1e-3)[1:-1]
+    np.testing.assert_allclose(slopes, -0.5 * np.pi * 9.9e-3 * np.sin(np.linspace(0, np.pi, 1001)[1:-1]), atol=1e-7)
+
+
 def test_a_schedule_may_rise_or_be_constant():
+    assert Schedule(1e-3, 1e-3, "cosine").at(0.3) == 1e-3
     assert Schedule(1e-3, 1e-3).at(0.3) == 1e-3
     assert Schedule(1e-4, 1e-2).at(0.5) == pytest.approx(1e-3)
 
