@@ -1,0 +1,11 @@
+"""The parts of the campaign: one module each, with `cases(seed, count)`, and one line here."""
+
+from collections.abc import Callable, Iterator
+
+from ..cases import Case
+from . import options, readers
+
+PARTS: dict[str, Callable[[int, int], Iterator[Case]]] = {
+    "readers": readers.cases,
+    "options": options.cases,
+}
