@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError
-from nerf_mini.io.files import remove_leftovers, write_atomically
+from nerf_mini.io.files import is_number, remove_leftovers, write_atomically
 from nerf_mini.runs.formats import MEAN, PARAMETERS, SAMPLER, VARIANCE, stamp, upgraded
 from nerf_mini.training.optimiser import AdamState
-from nerf_mini.training.state import TrainingState
+from nerf_mini.training.state import RECENT, TrainingState
 
 KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out to be damaged
 
@@ -53,7 +54,8 @@ def save(folder: Path, state: TrainingState) -> Path:
         arrays.update(_named(tree, part))
     text = json.dumps({
         **stamp("checkpoint"), "step": state.step, "seconds": state.seconds, "drawn": state.drawn,
-        "rng": state.rng.bit_generator.state, "checksums": {name: checksum(array) for name, array in arrays.items()},
+        "rng": state.rng.bit_generator.state, "recent": list(state.recent),
+        "checksums": {name: checksum(array) for name, array in arrays.items()},
     })  # fmt: skip
     meta = np.array(text)
     path = folder / f"step-{state.step:07d}.npz"
@@ -143,8 +145,12 @@ def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) 
     step, seconds, drawn = int(meta["step"]), float(meta["seconds"]), int(meta["drawn"])
     if step < 0 or not 0 <= seconds < math.inf or drawn < 0:
         raise ValueError(f"{step} steps with {drawn} pixels in {seconds} seconds")
+    recent = meta["recent"]
+    if not isinstance(recent, list) or len(recent) > RECENT or not all(is_number(e) and e >= 0 for e in recent):
+        raise ValueError("the errors of recent steps are none")
     parameters, mean, variance, sampler = (_nested(arrays, f"{p}/") for p in (PARAMETERS, MEAN, VARIANCE, SAMPLER))
-    return TrainingState(parameters, AdamState(step, mean, variance), rng, seconds, sampler, drawn)
+    optimiser = AdamState(step, mean, variance)
+    return TrainingState(parameters, optimiser, rng, seconds, sampler, drawn, deque(map(float, recent), RECENT))
 
 
 def _reason(error: Exception) -> str:

@@ -93,10 +93,15 @@ def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict
     return {"meta": {**content["meta"], "drawn": 0}, "arrays": arrays}
 
 
+def upgrade_checkpoint_2_to_3(content: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """Errors of recent steps are kept, which older checkpoints do not know: their mean begins anew."""
+    return {**content, "meta": {**content["meta"], "recent": []}}
+
+
 UPGRADES: dict[str, tuple[Callable[..., dict[str, Any]], ...]] = {
     "config": (upgrade_config_1_to_2,),
     "cameras": (upgrade_cameras_1_to_2,),
-    "checkpoint": (upgrade_checkpoint_1_to_2,),
+    "checkpoint": (upgrade_checkpoint_1_to_2, upgrade_checkpoint_2_to_3),
 }
 
 

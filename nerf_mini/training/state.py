@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nerf_mini.training.optimiser import AdamState
+
+RECENT = 200  # steps over which the training PSNR is averaged
 
 
 @dataclass
@@ -21,6 +24,7 @@ class TrainingState:
         seconds: training time so far.
         sampler: the arrays that the sampler keeps.
         drawn: pixels trained on so far.
+        recent: mean squared errors of the last steps, at most `RECENT`.
     """
 
     parameters: dict[str, Any]
@@ -29,6 +33,7 @@ class TrainingState:
     seconds: float = 0.0
     sampler: dict[str, np.ndarray] = field(default_factory=dict)
     drawn: int = 0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     @property
     def step(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,7 +31,6 @@ from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, ad
 from nerf_mini.training.state import TrainingState
 from nerf_mini.training.step import Acting, Batch, StepResult, loss_and_gradient
 
-RECENT = 200  # steps over which the training PSNR is averaged
 TIMES_SEEN, LEAST_PLAIN_STEPS = 3, 2000  # each pixel, before several rays go through it; see docs/tuning.md
 
 EndReason = Literal["steps", "time", "stopped"]
@@ -84,7 +82,6 @@ class Trainer:
             self.model.sampler.restore(state.sampler)
         state.sampler = self.model.sampler.state
         self.state = state
-        self._recent: deque[float] = deque(maxlen=RECENT)  # photometric losses
         self._warm = False
         self.clock = Clock()
         prepare()
@@ -142,8 +139,8 @@ class Trainer:
         self.calibration.confine(found.gradient)
         adam_update(config.optimiser, groups, state.parameters, found.gradient, state.optimiser, progress)
         self.calibration.constrain(state.parameters)
-        self._recent.append(found.squared_error)
-        psnr = mse_to_psnr(float(np.mean(self._recent)))
+        state.recent.append(float(found.squared_error))
+        psnr = mse_to_psnr(float(np.mean(state.recent)))
         rate = groups[-1].schedule.at(progress)
         rays = len(batch) * batch.rays_per_pixel
         return StepReport(step + 1, found.terms.total, found.terms, psnr, rate, rays)
