@@ -11,7 +11,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,14 +79,20 @@ def folder_made_atomically(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path, age: float = LEFTOVER_AGE) -> None:
-    """Remove temporary files and folders of this module that nobody has written to for some seconds."""
-    for left in folder.glob(".*.tmp"):
-        if not _TEMPORARY_NAME.fullmatch(left.name):
+def remove_leftovers(folder: Path, age: float = LEFTOVER_AGE, of: str | None = None) -> None:
+    """Remove temporary files and folders of this module that nobody has written to for some seconds; `of` a file of one
+    name, or of all."""
+    for left in folder.glob(".*.tmp" if of is None else f".{of}.*.tmp"):
+        if not is_temporary(left.name):
             continue
         with contextlib.suppress(OSError):  # another process may be faster
             if time.time() - left.stat().st_mtime >= age:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one of this module's for temporary files and folders."""
+    return _TEMPORARY_NAME.fullmatch(name) is not None
 
 
 def _temporary(path: Path) -> Path:
@@ -103,15 +109,23 @@ def append_line(path: Path, line: str) -> None:
         raise UserError(_explain(path, error)) from error
 
 
+def sync(path: Path) -> None:
+    """Have what was written to a file on the disk, if there is such a file and the system can."""
+    with contextlib.suppress(OSError), open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
-def undone_on_failure(folder: Path) -> Iterator[None]:
-    """If the body fails, remove all that it made in a folder that was missing or empty before."""
+def undone_on_failure(folder: Path, but: Sequence[str] = ()) -> Iterator[None]:
+    """If the body fails, remove all that it made in a folder that was missing or empty before, `but` for files of some
+    names, which may have been there."""
     existed = folder.exists()
     try:
         yield
     except BaseException:
         for content in folder.iterdir() if folder.is_dir() else ():
-            shutil.rmtree(content) if content.is_dir() else content.unlink()
+            if content.name not in but:
+                shutil.rmtree(content) if content.is_dir() else content.unlink()
         if not existed and folder.is_dir():
             folder.rmdir()
         raise

@@ -5,6 +5,7 @@ config.json      the configuration, and where the data set is
 cameras.json     cameras of the data set and bounds of its rays: enough to render without the data set
 metrics.jsonl    one line of JSON per entry, in the order of steps
 checkpoints/     step-NNNNNNN.npz
+training.lock    while it is trained: by whom; see `runs.lock`
 renders/, eval/  what was made of the run
 
 Older formats of the first two, and of checkpoints, are read too; see `runs.formats`.
@@ -13,6 +14,7 @@ Older formats of the first two, and of checkpoints, are read too; see `runs.form
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +25,20 @@ from nerf_mini.config import Config, from_dict, to_dict
 from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.space import World
-from nerf_mini.io.files import append_line, read_json, to_json, undone_on_failure, write_atomically, write_json
+from nerf_mini.io.files import (
+    append_line,
+    is_temporary,
+    read_json,
+    remove_leftovers,
+    to_json,
+    undone_on_failure,
+    write_atomically,
+    write_json,
+)
 from nerf_mini.runs import cameras as cameras_file
-from nerf_mini.runs.checkpoint import save
+from nerf_mini.runs.checkpoint import save, step_of
 from nerf_mini.runs.formats import stamp, upgraded
+from nerf_mini.runs.lock import LOCK, STOP
 from nerf_mini.runs.records import MetricsEntry
 from nerf_mini.scenes import SPLITS, Scene, SceneCameras, Views, load_scene
 from nerf_mini.training.state import TrainingState
@@ -121,9 +133,25 @@ def read_scene(data: Path, config: Config, splits: Sequence[str] = SPLITS, world
     )
 
 
+def unfinished_start(path: Path) -> bool:
+    """Whether a folder holds nothing but what a training leaves that was killed before its first step."""
+    if not path.is_dir() or (path / "config.json").exists():
+        return False
+    inside = [content for content in path.iterdir() if content.name not in _OF_LOCK]
+    checkpoints = [file for file in (path / "checkpoints").glob("*") if not is_temporary(file.name)]
+    first = all(step_of(file) == 0 for file in checkpoints)
+    begun = bool(inside) or (path / LOCK).exists()
+    return begun and first and all(c.name in _OF_START or is_temporary(c.name) for c in inside)
+
+
+_OF_LOCK, _OF_START = (LOCK, STOP), ("cameras.json", "checkpoints")
+
+
 def require_free(path: Path) -> None:
-    """Raise a UserError if a folder for a new run holds anything already."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    """Raise a UserError if a folder for a new run holds anything already, other than an unfinished start."""
+    if path.exists() and (not path.is_dir() or any(content.name not in _OF_LOCK for content in path.iterdir())):
+        if unfinished_start(path):
+            return
         raise UserError(
             f"{path}: holds another run, or other files. Continue it with --resume, or choose another --output."
         )
@@ -135,7 +163,10 @@ def create_run(run: Run, state: TrainingState) -> None:
     Raises UserError if the folder holds anything already, or cannot be written to.
     """
     require_free(run.path)
-    with undone_on_failure(run.path):
+    if unfinished_start(run.path):
+        for left in [content for content in run.path.iterdir() if content.name not in _OF_LOCK]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    with undone_on_failure(run.path, _OF_LOCK):
         write_json(run.path / "cameras.json", {**stamp("cameras"), **cameras_file.to_json(run.cameras)})
         save(run.checkpoints, state)
         write_config(run)  # last: a folder with a config.json is a whole run
@@ -150,6 +181,11 @@ def write_config(run: Run) -> None:
 def open_run(path: Path) -> Run:
     """Open an existing run folder. Raises UserError if it is not one, or if its files are not what they should be."""
     file = path / "config.json"
+    if unfinished_start(path):
+        raise UserError(
+            f"{path}: a training was ended here before its first step, and nothing is lost: start it again with the"
+            " same command, without --resume."
+        )
     if not file.is_file():
         raise UserError(f"{path}: is not a run folder; it has no config.json. `nerf-mini train` makes one.")
     saved = upgraded("config", read_json(file), str(file))
@@ -171,14 +207,29 @@ def append_metrics(path: Path, entry: MetricsEntry) -> None:
 
 
 def truncate_metrics(path: Path, step: int) -> None:
-    """Drop the lines of steps after `step`, and lines that are damaged: a resumed run writes them again."""
+    """Drop the lines of steps after `step`, which a resumed run writes again, lines that are damaged, and repeated
+    ones: of the same step and kind, the last stays."""
     if not path.exists():
         return
-    kept = []
+    kept: dict[tuple[int, bool], str] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
+            found = json.loads(line)
+            if found["step"] <= step:
+                kept[found["step"], "validation_psnr" in found] = line + "\n"
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    write_atomically(path, lambda file: file.write("".join(kept).encode()))
+    write_atomically(path, lambda file: file.write("".join(kept.values()).encode()))
+
+
+def remove_temporary_files(run: Run) -> None:
+    """Remove what trainings of a run that were killed have left of files they wrote; for who holds its lock.
+
+    What other processes may be writing, such as pictures and reports, goes when it is old.
+    """
+    for folder in (run.path, *(path for path in run.path.rglob("*") if path.is_dir() and not path.is_symlink())):
+        remove_leftovers(folder)
+    for folder in (run.checkpoints, run.renders / "validation"):
+        remove_leftovers(folder, age=0.0)
+    for name in ("config.json", "cameras.json", run.metrics.name):
+        remove_leftovers(run.path, age=0.0, of=name)

@@ -14,6 +14,7 @@ from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.models import Model, make_model
 from nerf_mini.runs.checkpoint import Shapes, checkpoint_files, load_latest, save, step_of
 from nerf_mini.runs.folder import Run, create_run, open_run, same_cameras, write_config
+from nerf_mini.runs.lock import RunLock
 from nerf_mini.scenes import Scene
 from nerf_mini.training import Calibration, Trainer
 
@@ -80,10 +81,17 @@ def load_trainer(folder: Path, data: Path | Scene | None = None, warn: Warn = lo
 def save_trainer(trainer: Trainer, folder: Path) -> Path:
     """Write a run folder, or a new checkpoint into the run folder of this trainer; returns the folder.
 
-    Raises UserError if the folder holds anything else, such as another run, or a later step of this one.
+    Raises UserError if the folder holds anything else, such as another run, or a later step of this one, and where
+    another process trains it.
     """
     data = None if trainer.scene is None or trainer.scene.path is None else trainer.scene.path.resolve()
     run = Run(folder, trainer.config, data, trainer.cameras)
+    with RunLock(folder):
+        return _saved(trainer, run)
+
+
+def _saved(trainer: Trainer, run: Run) -> Path:
+    folder = run.path
     if not (folder / "config.json").is_file():
         create_run(run, trainer.state)
         return folder

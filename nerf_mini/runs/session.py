@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.io.files import sync
 from nerf_mini.io.images import write_image
 from nerf_mini.rendering.metrics import mse_to_psnr
 from nerf_mini.runs.checkpoint import checkpoint_files, save
@@ -24,11 +24,14 @@ from nerf_mini.runs.folder import (
     create_run,
     open_run,
     read_scene,
+    remove_temporary_files,
     require_free,
     truncate_metrics,
 )
+from nerf_mini.runs.lock import RunLock
 from nerf_mini.runs.records import Evaluation, StepEntry, ValidationEntry
 from nerf_mini.runs.restoring import load_trainer, restored_trainer, save_trainer
+from nerf_mini.runs.signals import interruptible
 from nerf_mini.scenes import Scene
 from nerf_mini.training import StepReport, Trainer
 
@@ -40,13 +43,16 @@ class Session:
     """A trainer that writes into a run folder as it goes on.
 
     Attributes:
-        interrupted: whether Ctrl-C or SIGTERM has come while `train` runs. Whoever holds up a training in `on_step`
-            is to look, and to let go.
+        lock: of the run folder. `train` gives it back when it ends, unless `borrowed`: then whoever took it does.
+        interrupted: whether a signal that ends processes has come while `train` runs, or another process asks this one
+            to stop. Whoever holds up a training in `on_step` is to look, and to let go.
         saved_step: that of the checkpoint written last by `save` or `train`; None before there is one.
     """
 
     run: Run
     trainer: Trainer
+    lock: RunLock
+    borrowed: bool = False
     interrupted: Callable[[], bool] = lambda: False
     saved_step: int | None = None
 
@@ -58,22 +64,38 @@ class Session:
     ) -> SessionEnd:
         """Train to the end that the configuration plans, or until `max_seconds` have passed in this call.
 
-        Ctrl-C or SIGTERM finishes the step, saves, and ends with "interrupted"; a second one stops at once. `on_step`
-        is called after each step, `on_message` with what is worth a line. Raises UserError if the loss is not finite,
-        the network has collapsed or the disk is full; what was saved before stays.
+        Ctrl-C, SIGTERM and SIGHUP finish the step, save, and end with "interrupted"; a second Ctrl-C stops at once.
+        `on_step` is called after each step, `on_message` with what is worth a line. Raises UserError if the loss is
+        not finite, the network has collapsed, the disk is full, or another process has taken the run; what was saved
+        before stays.
         """
+        self.lock.acquire()
+        try:
+            return self._train(max_seconds, on_step, on_message)
+        finally:
+            if not self.borrowed:
+                self.lock.release()
+
+    def _train(
+        self,
+        max_seconds: float | None,
+        on_step: Callable[[StepReport], None] | None,
+        on_message: Callable[[str], None] | None,
+    ) -> SessionEnd:
         stepping = True
 
         def after(report: StepReport) -> bool:
             nonlocal stepping
             stepping = False
+            self.lock.check()
+            self._write(report, on_message)
             if on_step is not None:
                 on_step(report)
-            self._write(report, on_message)
             stepping = True
             return self.interrupted()
 
-        with _interruptible() as self.interrupted:
+        with interruptible() as signalled:
+            self.interrupted = lambda: signalled() or self.lock.stop_asked
             try:
                 end = self.trainer.train(max_seconds=max_seconds, on_step=after)
             except UserError as error:
@@ -81,26 +103,35 @@ class Session:
                 if not stepping or not files:
                     raise
                 raise UserError(f"{error} The last good checkpoint is {files[-1]}.") from error
-            if self.trainer.step_count != self.saved_step:
-                self.save()
+            self.save()
         return "interrupted" if end == "stopped" else end
 
     def save(self) -> None:
-        """Write a checkpoint. Raises UserError if the disk is full or the place cannot be written to."""
-        save(self.run.checkpoints, self.trainer.state)
+        """Write a checkpoint, unless that of this step is written. Raises UserError if the disk is full, the place
+        cannot be written to, or another process trains this run."""
+        if self.saved_step == self.trainer.step_count:
+            return
+        sync(self.run.metrics)  # a checkpoint is never on the disk before the lines of the steps that led to it
+        held = self.lock.held
+        self.lock.acquire()
+        try:
+            save(self.run.checkpoints, self.trainer.state)
+        finally:
+            if not held:
+                self.lock.release()
         self.saved_step = self.trainer.step_count
 
     def _write(self, report: StepReport, on_message: Callable[[str], None] | None) -> None:
-        """What is due after a step."""
+        """What is due after a step, the checkpoint last: a run that goes on from it lacks nothing of the step."""
         settings, step = self.run.config.training, report.step
         if step % settings.log_every == 0:
             seconds = self.trainer.state.seconds
             entry = StepEntry(step, seconds, float(report.loss), report.psnr, report.learning_rate, report.rays)
             append_metrics(self.run.metrics, entry)
-        if step % settings.checkpoint_every == 0 and step != self.saved_step:
-            self.save()
         if step % settings.validate_every == 0:
             self.validate(on_message)
+        if step % settings.checkpoint_every == 0:
+            self.save()
 
     def validate(self, on_message: Callable[[str], None] | None = None) -> float:
         """Render one held-out view beside the truth to renders/validation/; returns and logs its PSNR in dB.
@@ -132,8 +163,8 @@ class Session:
         return None if views is None else evaluate_views(self.trainer, views, spread_indices(len(views), most), report)
 
 
-def start(data: Path, output: Path, config: Config) -> Session:
-    """Begin a run in a new folder.
+def start(data: Path, output: Path, config: Config, lock: RunLock | None = None) -> Session:
+    """Begin a run in a new folder; with `lock` under a lock that the caller holds.
 
     Raises UserError for a data set that cannot be read, a folder that holds anything already, and a precision that this
     CPU lacks.
@@ -142,15 +173,25 @@ def start(data: Path, output: Path, config: Config) -> Session:
     require_free(output)
     trainer = Trainer(config, scene.cameras, scene)
     run = Run(output, trainer.config, data.resolve(), trainer.cameras)
-    create_run(run, trainer.state)
-    return Session(run, trainer)
+    session = Session(run, trainer, lock or RunLock(output), borrowed=lock is not None)
+    with _kept_on_success(session.lock):
+        create_run(run, trainer.state)
+    return session
 
 
-def resume(output: Path, config: Config | None = None, data: Path | None = None, warn: Warn = log_warning) -> Session:
-    """Continue a run from its newest sound checkpoint; `warn` is told of newer ones that are damaged.
+def resume(
+    output: Path,
+    config: Config | None = None,
+    data: Path | None = None,
+    warn: Warn = log_warning,
+    lock: RunLock | None = None,
+) -> Session:
+    """Continue a run from its newest sound checkpoint; `warn` is told of newer ones that are damaged. With
+    `lock`, under a lock that the caller holds.
 
     `config` must agree with the run's, but for where the run ends; None takes the run's own. Raises UserError
-    otherwise, listing the differences, and where the folder or the data set is not what it should be.
+    otherwise, listing the differences, where the folder or the data set is not what it should be, and where another
+    process trains the run.
     """
     run = open_run(output)
     if config is not None:
@@ -161,41 +202,31 @@ def resume(output: Path, config: Config | None = None, data: Path | None = None,
                 + "\nDrop these options to continue the run, or start another with another --output."
             )  # fmt: skip
         run = replace(run, config=replace(config, precision=run.config.precision))
-    trainer = restored_trainer(run, run.read_scene(data=data), warn)
-    truncate_metrics(run.metrics, trainer.step_count)
-    return Session(run, trainer)
+    own = lock or RunLock(output)
+    with _kept_on_success(own):
+        trainer = restored_trainer(run, run.read_scene(data=data), warn)
+        remove_temporary_files(run)
+        truncate_metrics(run.metrics, trainer.step_count)
+    return Session(run, trainer, own, borrowed=lock is not None)
+
+
+@contextmanager
+def _kept_on_success(lock: RunLock) -> Iterator[None]:
+    """Hold a lock in the body and, if that succeeds, after it."""
+    held = lock.held
+    lock.acquire()
+    try:
+        yield
+    except BaseException:
+        if not held:
+            lock.release()
+        raise
 
 
 def _scene(trainer: Trainer) -> Scene:
     if trainer.scene is None:
         raise UserError("this run was opened without its data; say where that is.")
     return trainer.scene
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a flag, so that a step is never cut in half; the next acts as usual."""
-    received: list[int] = []
-    before: dict[int, Any] = {}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def on_signal(number, frame):
-        received.append(number)
-        restore()
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, on_signal)
-    except ValueError:  # not the main thread: signals go elsewhere
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(received)
-    finally:
-        restore()
 
 
 __all__ = [

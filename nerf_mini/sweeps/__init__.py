@@ -3,7 +3,6 @@
 plan        the file, checked
 data        synthetic scenes, made when they are needed
 training    one training, started, continued or found finished
-claims      who trains a run at the moment
 sweeping    all of them, one after the other or on a pool
 tables      the results as text and as CSV
 page        the results as HTML

@@ -10,7 +10,7 @@ from pathlib import Path
 from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.io.files import write_bytes
 from nerf_mini.pool import Patience, Pool, completed
-from nerf_mini.sweeps.claims import ask_to_stop
+from nerf_mini.runs.lock import ask_to_stop
 from nerf_mini.sweeps.data import data_of, prepared
 from nerf_mini.sweeps.page import sweep_page
 from nerf_mini.sweeps.plan import Plan, Task

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -21,9 +20,9 @@ from nerf_mini.outputs.report.machine import Machine
 from nerf_mini.outputs.report.pictures import shrunk, webp
 from nerf_mini.runs.evaluation import ScoredView, evaluate_views, evaluation_file, spread_indices
 from nerf_mini.runs.folder import open_run
+from nerf_mini.runs.lock import RunLock
 from nerf_mini.runs.records import Evaluation
 from nerf_mini.runs.session import Session, resume, start
-from nerf_mini.sweeps.claims import Claim, Stopped
 from nerf_mini.training import StepReport
 
 FORMAT = 1
@@ -99,30 +98,18 @@ def train(job: Job, watch: Watch = lambda session: nullcontext(lambda report: No
     if done is not None:
         return done
     try:
-        claim = Claim(job.run)
-        try:
-            return _trained(job, claim, watch)
-        finally:
-            claim.release()
+        with RunLock(job.run).take_over() as lock:  # a worker that was taken for dead may still train it
+            return _trained(job, lock, watch)
     except UserError as error:
         return Outcome(error=str(error))
     except MemoryError:
         return Outcome(error="there is not enough memory. Fewer workers a machine leave more for each.")
 
 
-def _trained(job: Job, claim: Claim, watch: Watch) -> Outcome:
-    session = _session(job)
+def _trained(job: Job, lock: RunLock, watch: Watch) -> Outcome:
+    session = _session(job, lock)
     with watch(session) as show:
-
-        def on_step(report: StepReport) -> None:
-            show(report)
-            claim.check()
-
-        try:
-            if session.train(on_step=on_step) == "interrupted":
-                return Outcome(session.trainer.step_count, interrupted=True)
-        except Stopped:
-            session.save()
+        if session.train(on_step=show) == "interrupted":
             return Outcome(session.trainer.step_count, interrupted=True)
     scores = _scored(session, job)
     if job.report:
@@ -133,11 +120,10 @@ def _trained(job: Job, claim: Claim, watch: Watch) -> Outcome:
     return outcome
 
 
-def _session(job: Job) -> Session:
+def _session(job: Job, lock: RunLock) -> Session:
     """A new run, or the one that is there. Raises UserError where that has other settings, or another length."""
     if not (job.run / "config.json").is_file():
-        _clear_unfinished_start(job.run)
-        return start(job.data, job.run, job.config)
+        return start(job.data, job.run, job.config, lock)
     saved = open_run(job.run).config.training.max_steps
     if saved != job.config.training.max_steps:
         raise UserError(
@@ -145,16 +131,10 @@ def _session(job: Job) -> Session:
             " --output, or remove the run."
         )
     try:
-        return resume(job.run, job.config, job.data)
+        return resume(job.run, job.config, job.data, lock=lock)
     except UserError as error:
         text = str(error).partition("\nDrop these options")[0].replace(" --resume with a", " has a")
         raise UserError(f"{text.rstrip('.')}. Choose another --output, or remove the run.") from error
-
-
-def _clear_unfinished_start(run: Path) -> None:
-    """A process that was killed while it made a run leaves these; a folder with anything else is not touched."""
-    if run.is_dir() and {path.name for path in run.iterdir()} <= {"cameras.json", "checkpoints"}:
-        shutil.rmtree(run, ignore_errors=True)
 
 
 def _scored(session: Session, job: Job) -> Evaluation | None:

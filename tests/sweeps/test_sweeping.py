@@ -17,9 +17,10 @@ from nerf_mini.outputs.report.fingerprint import fingerprint_of
 from nerf_mini.pool import Pool
 from nerf_mini.runs.checkpoint import checkpoint_files
 from nerf_mini.runs.folder import open_run
+from nerf_mini.runs.lock import ask_to_stop
 from nerf_mini.runs.restoring import restored_trainer
+from nerf_mini.runs.session import start
 from nerf_mini.sweeps import Sweep, finished, read_plan, run_sweep, text_table, write_results
-from nerf_mini.sweeps.claims import Claim, Stopped, ask_to_stop, claim_file
 from nerf_mini.sweeps.training import train
 
 PLAN = """
@@ -85,7 +86,7 @@ def test_a_sweep_that_was_killed_half_way_ends_with_the_same_bits(sweep, tmp_pat
     ended.clear()
     run_sweep(again, tasks, done=lambda task, outcome: ended.append(task.number))
     assert ended == []
-    assert not list(again.output.rglob("*.claim")) and not list(again.output.rglob("*.tmp"))
+    assert not list(again.output.rglob("training.*")) and not list(again.output.rglob("*.tmp"))
 
 
 def test_tables_say_what_was_found(sweep):
@@ -156,40 +157,17 @@ def test_damaged_results_count_as_none(sweep, content):
 def test_a_start_that_was_killed_is_made_anew(sweep):
     job = sweep.job(sweep.plan.tasks[0])
     run_sweep(sweep, sweep.plan.tasks[:1])
-    for name in ("config.json", training.RESULT):
-        (job.run / name).unlink()
-    shutil.rmtree(job.run / "renders")
-    shutil.rmtree(job.run / "eval")
-    (job.run / "metrics.jsonl").unlink(missing_ok=True)
+    shutil.rmtree(job.run)
+    start(job.data, job.run, job.config)
+    (job.run / "config.json").unlink()
     assert train(job).error is None
     (job.run / "config.json").unlink()  # beside files of somebody's
     (job.run / training.RESULT).unlink()
     assert "holds another run, or other files" in train(job).error
 
 
-# -- claims ------------------------------------------------------------------------------------------------------------
-
-
-def test_who_comes_last_has_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("nerf_mini.sweeps.claims.INTERVAL", 0.0)
-    run = tmp_path / "seed-0"
-    assert not ask_to_stop(run)
-    first = Claim(run)
-    first.check()
-    second = Claim(run)
-    with pytest.raises(UserError, match=r"seed-0: another process goes on with this run"):
-        first.check()
-    first.release()
-    second.check()
-    assert ask_to_stop(run)
-    with pytest.raises(Stopped):
-        second.check()
-    second.release()
-    assert not claim_file(run).exists()
-
-
 def test_who_is_asked_to_stop_saves(sweep, monkeypatch):
-    monkeypatch.setattr("nerf_mini.sweeps.claims.INTERVAL", 0.0)
+    monkeypatch.setattr("nerf_mini.runs.lock.INTERVAL", 0.0)
     run_sweep(sweep, [])
     job = sweep.job(sweep.plan.tasks[0])
     from nerf_mini.sweeps.data import prepared
@@ -201,8 +179,8 @@ def test_who_is_asked_to_stop_saves(sweep, monkeypatch):
         yield lambda report: ask_to_stop(job.run) if report.step == 6 else None
 
     outcome = train(job, watch)
-    assert outcome.interrupted and outcome.step == 6
-    assert checkpoint_files(job.run / "checkpoints")[-1].name == "step-0000006.npz"
+    assert outcome.interrupted and outcome.step == 7, "the step after"
+    assert checkpoint_files(job.run / "checkpoints")[-1].name == "step-0000007.npz"
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
