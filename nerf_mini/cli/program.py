@@ -24,6 +24,7 @@ from nerf_mini.cli.arguments import (
     parse,
     parse_train,
 )
+from nerf_mini.cli.process import Ended, Streams, check_environment, ending_by_signals, shown_as_sentences
 from nerf_mini.errors import UserError, plain
 
 FAILURE = 2  # exit code of a clear error
@@ -88,16 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nerf-mini: there is no verb {arguments[0]!r}.\n\n{help_text()}", file=sys.stderr)
         return FAILURE
     try:
+        check_environment()
         parsed = verb.parse(arguments[1:])
         code = import_module(f"nerf_mini.cli.verbs.{verb.module}").run(parsed)  # only now: it imports the compiler
     except UserError as error:
         print(f"nerf-mini: {error}", file=sys.stderr)
         return FAILURE
-    except KeyboardInterrupt:
-        print("nerf-mini: interrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        raise
+    except KeyboardInterrupt as interrupt:
+        signal = interrupt if isinstance(interrupt, Ended) else None
+        print(f"nerf-mini: {'interrupted' if signal is None else f'ended by {signal.name}'}.", file=sys.stderr)
+        return 130 if signal is None else 128 + signal.number
     except (OSError, MemoryError) as error:  # names too long, disks that break: of the machine, not of the program
         print(f"nerf-mini: {_of_the_machine(error)}", file=sys.stderr)
         return FAILURE
@@ -113,15 +114,15 @@ def _of_the_machine(error: OSError | MemoryError) -> str:
 
 
 def entry_point() -> int:
-    """`main` for the installed command: whoever reads its output may stop reading, as `head` does."""
-    try:
+    """`main` for the installed command: whoever reads its output may go, and signals may end it."""
+    streams = Streams()
+    shown_as_sentences()
+    with ending_by_signals():
         try:
-            return main()
-        finally:  # also where a parser exits after printing its help
-            sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
-        return 141  # what a shell reports of a process that SIGPIPE ended
+            code = main()
+        except SystemExit as end:  # of a parser
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return streams.code(code)
 
 
 if __name__ == "__main__":

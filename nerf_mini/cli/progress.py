@@ -76,6 +76,7 @@ class TrainingBar:
     def __init__(self, trainer: Trainer, max_seconds: float | None):
         self.max_seconds, self.clock, self.started = max_seconds, trainer.clock, trainer.clock.now()
         self.times: deque[float] = deque(maxlen=100)
+        self.compiling = True
         quiet = not sys.stderr.isatty()
         total = trainer.config.training.max_steps
         count = "{n_fmt} steps" if total is None else "{n_fmt}/{total_fmt} steps"
@@ -98,7 +99,8 @@ class TrainingBar:
                 left = min(left, max(0.0, self.max_seconds - (now - self.started)))
             text = f"loss {report.loss:.4f}, PSNR {report.psnr:.2f} dB, {rate * report.rays:.0f} rays/s"
             self.bar.set_postfix_str(f"{tqdm.format_interval(left)} left] {text}", refresh=False)
-        if self.bar.desc.startswith("compiling"):
+        if self.compiling:
+            self.compiling = False
             self.bar.set_description_str("training", refresh=False)
         self.bar.update(1)
 

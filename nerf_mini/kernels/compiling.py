@@ -9,6 +9,7 @@ A cached one is therefore valid for one state of all files of this package: thei
 """
 
 import hashlib
+import os
 import pickle
 import warnings
 from functools import lru_cache
@@ -34,18 +35,24 @@ def source_stamp() -> str:
 
 
 class _Files(IndexDataCacheFile):
-    """One file per source stamp and signature, without an index that several processes would have to agree on."""
+    """One file per source stamp and signature, without an index that several processes would have to agree on. Each
+    begins with a digest of the rest: a flipped bit in machine code would end the process, or worse, go unnoticed."""
 
     def load(self, key):
         """The compiled function, or None; a damaged file counts as missing, and is written again."""
         try:
-            return self._load_data(self._name(key))
-        except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError, IndexError):
+            data = Path(self._data_path(self._name(key))).read_bytes()
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+                return None
+            return pickle.loads(data[_DIGEST:])
+        except (OSError, ImportError, AttributeError):  # none there; or compiled where other packages were installed
             return None
 
     def save(self, key, data):
         """Write atomically, and delete what was compiled from other sources."""
-        self._save_data(self._name(key), data)
+        content = self._dump(data)
+        with self._open_for_write(self._data_path(self._name(key))) as file:
+            file.write(hashlib.sha256(content).digest() + content)
         folder, prefix = Path(self._cache_path), self._data_name_pattern.split("{", maxsplit=1)[0]
         for path in folder.glob(f"{prefix}*.nbc"):
             if not path.name.startswith(prefix + self._source_stamp):
@@ -59,8 +66,24 @@ class _Files(IndexDataCacheFile):
         return self._data_name_pattern.format(number=0).replace(".0.nbc", f".{self._source_stamp}.{number}.nbc")
 
 
+_DIGEST = hashlib.sha256().digest_size
+
+
+class _Place(FunctionCache._impl_class):
+    """Where Numba keeps what it compiled: it would make a folder called ~ where there is no home folder."""
+
+    @property
+    def _locator_classes(self):
+        known = super()._locator_classes
+        if os.path.isabs(os.getenv("XDG_CACHE_HOME", os.path.expanduser("~"))):
+            return known
+        return [place for place in known if "UserWide" not in place.__name__]
+
+
 class KernelCache(FunctionCache):
     """Numba's cache of compiled functions, for which a kernel's source is the whole package."""
+
+    _impl_class = _Place
 
     def __init__(self, function):
         super().__init__(function)
@@ -72,7 +95,7 @@ class KernelCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            _warn_uncached(error)
+            _warn_uncached(error.strerror)  # the same for all kernels, and so said once
 
 
 def _warn_uncached(reason) -> None:

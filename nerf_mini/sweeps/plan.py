@@ -13,6 +13,7 @@ of `nerf-mini scene`.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -236,7 +237,7 @@ def _at_path(name: str, table: dict[str, Any], file: Path, where: str) -> Source
     given = table["path"]
     if len(table) > 1 or not isinstance(given, str) or "\0" in given:
         raise UserError(f"{file}: {where}: a data set has a path, a text, and no other key, not {quoted(table)}.")
-    path = (file.parent / Path(given).expanduser()).resolve()
+    path = (file.parent / os.path.expanduser(given)).resolve()
     if not path.exists():
         raise UserError(f"{file}: {where}: there is no data set {path}.")
     return Source(name, path)
