@@ -95,9 +95,11 @@ class RunLock:
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             self._hold(self._opened(), made)
-        except OSError as error:
+        except BaseException as error:
             _remove_empty(made)
-            raise UserError(f"{self.run}: cannot be written ({error.strerror or error}).") from error
+            if isinstance(error, OSError):
+                raise UserError(f"{self.run}: cannot be written ({error.strerror or error}).") from error
+            raise
         return self
 
     def take_over(self, patience: float = PATIENCE) -> RunLock:
@@ -161,16 +163,21 @@ class RunLock:
 
     def _hold(self, descriptor: int, made: list[Path]) -> None:
         holder, ended = Holder.here(), threading.Event()
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, json.dumps(asdict(holder)).encode())
-        with contextlib.suppress(OSError):
-            (self.run / STOP).unlink()
-        self._sign, self._looked, self.stop_asked = holder.sign, time.monotonic(), False
-        thread = threading.Thread(target=_beat, args=(self.file, ended), name="lock", daemon=True)
         _HELD.add(holder.sign)
         self._finalizer = weakref.finalize(self, _let_go, self.file, descriptor, holder, ended, made)
-        thread.start()
+        try:
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, json.dumps(asdict(holder)).encode())
+            with contextlib.suppress(FileNotFoundError):
+                (self.run / STOP).unlink()
+            self._sign, self._looked, self.stop_asked = holder.sign, time.monotonic(), False
+            threading.Thread(target=_beat, args=(self.file, ended), name="lock", daemon=True).start()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.file.unlink()
+            self.release()
+            raise
 
 
 def ask_to_stop(run: Path) -> bool:

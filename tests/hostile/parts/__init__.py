@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from ..cases import Case
-from . import options, readers
+from . import faults, kills, options, readers
 
 PARTS: dict[str, Callable[[int, int], Iterator[Case]]] = {
     "readers": readers.cases,
     "options": options.cases,
+    "kills": kills.cases,
+    "faults": faults.cases,
 }
