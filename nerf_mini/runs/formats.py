@@ -76,7 +76,6 @@ def upgrade_cameras_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
 
 def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict[str, Any]:
     """Parameters move under "field", what the method kept becomes the sampler's, with densities per scene unit.
-    Pixels were drawn with replacement: the first pass begins.
 
     `content` holds "meta" and "arrays" by name; `cube_side`, in scene units, is that of the occupancy grid's cube.
     """
@@ -85,17 +84,18 @@ def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict
         part, _, rest = name.partition("/")
         if name == "method/density":  # negative where no camera looks, which stays
             array = np.where(array < 0, array, array / np.float32(cube_side))
-        if name == "method/blocks":  # follows from the bits
-            continue
-        if name in ("method/density", "method/bits"):
+        if name in ("method/density", "method/bits", "method/blocks"):
             array = array[None]  # one level
         arrays[f"{SAMPLER}/{rest}" if part == "method" else f"{part}/field/{rest}"] = array
-    return {"meta": {**content["meta"], "drawn": 0}, "arrays": arrays}
+    return {"meta": content["meta"], "arrays": arrays}
 
 
 def upgrade_checkpoint_2_to_3(content: dict[str, Any], **context: Any) -> dict[str, Any]:
-    """Errors of recent steps are kept, which older checkpoints do not know: their mean begins anew."""
-    return {**content, "meta": {**content["meta"], "recent": []}}
+    """Errors of recent steps are kept, and how many pixels were drawn, which older checkpoints do not know: the mean of
+    the errors, and the first pass over all pixels, begin anew. Which blocks of cells are empty follows from the bits.
+    """
+    arrays = {name: array for name, array in content["arrays"].items() if name != f"{SAMPLER}/blocks"}
+    return {"meta": {**content["meta"], "recent": [], "drawn": 0}, "arrays": arrays}
 
 
 UPGRADES: dict[str, tuple[Callable[..., dict[str, Any]], ...]] = {

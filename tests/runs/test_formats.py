@@ -93,7 +93,7 @@ def test_arrays_of_old_checkpoints_get_their_new_names():
     arrays["method/density"] = np.array([-1.0, 0.0, 6.0], np.float32)
     arrays["method/cursor"] = np.array([7])
     new = upgrade_checkpoint_1_to_2({"meta": {"step": 3}, "arrays": arrays}, cube_side=3.0)
-    assert new["meta"] == {"step": 3, "drawn": 0}
+    assert new["meta"] == {"step": 3}
     assert set(new["arrays"]) == {
         "parameters/field/fine/layer0/weight", "mean/field/fine/layer0/weight", "sampler/density", "sampler/cursor"
     }  # fmt: skip
