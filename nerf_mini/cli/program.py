@@ -25,7 +25,7 @@ from nerf_mini.cli.arguments import (
     parse_train,
 )
 from nerf_mini.cli.process import Ended, Streams, check_environment, ending_by_signals, shown_as_sentences
-from nerf_mini.errors import UserError, plain
+from nerf_mini.errors import UserError, plain, quoted, readable
 
 FAILURE = 2  # exit code of a clear error
 
@@ -86,14 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     verb = VERBS.get(arguments[0])
     if verb is None:
-        print(f"nerf-mini: there is no verb {arguments[0]!r}.\n\n{help_text()}", file=sys.stderr)
+        print(f"nerf-mini: there is no verb {quoted(arguments[0])}.\n\n{help_text()}", file=sys.stderr)
         return FAILURE
     try:
         check_environment()
         parsed = verb.parse(arguments[1:])
         code = import_module(f"nerf_mini.cli.verbs.{verb.module}").run(parsed)  # only now: it imports the compiler
     except UserError as error:
-        print(f"nerf-mini: {error}", file=sys.stderr)
+        print(f"nerf-mini: {readable(str(error))}", file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt as interrupt:
         signal = interrupt if isinstance(interrupt, Ended) else None

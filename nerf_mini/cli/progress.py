@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from nerf_mini.errors import printable
+from nerf_mini.rendering.metrics import decibels
+
 if TYPE_CHECKING:
     from nerf_mini.training import StepReport, Trainer
 
 
 def say(text: str) -> None:
-    """Print a line at once, also where the output is a file; what it has no characters for is escaped."""
+    """Print a line at once, also where the output is a file; escapes stand for control characters, and for what it has
+    no characters for."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 @contextmanager
@@ -97,7 +101,7 @@ class TrainingBar:
             left = float("inf") if self.bar.total is None else (self.bar.total - report.step) / rate
             if self.max_seconds is not None:
                 left = min(left, max(0.0, self.max_seconds - (now - self.started)))
-            text = f"loss {report.loss:.4f}, PSNR {report.psnr:.2f} dB, {rate * report.rays:.0f} rays/s"
+            text = f"loss {report.loss:.4f}, PSNR {decibels(report.psnr)} dB, {rate * report.rays:.0f} rays/s"
             self.bar.set_postfix_str(f"{tqdm.format_interval(left)} left] {text}", refresh=False)
         if self.compiling:
             self.compiling = False
@@ -106,7 +110,7 @@ class TrainingBar:
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""
-        self.bar.write(text, file=sys.stderr)
+        self.bar.write(printable(text), file=sys.stderr)
 
     def __enter__(self) -> TrainingBar:
         return self

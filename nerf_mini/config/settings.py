@@ -36,7 +36,7 @@ def with_settings(config: Config, **settings: Any) -> Config:
     known = set(setting_names(config))
     for name in settings:
         if name not in known:
-            raise UserError(f"{config.method} has no setting {name!r}.{_hint(name, config)}")
+            raise UserError(f"{config.method} has no setting {quoted(name)}.{_hint(name, config)}")
     return _replaced(config, settings)
 
 

@@ -15,6 +15,13 @@ def mse_to_psnr(mse: float) -> float:
     return -10.0 * math.log10(mse) if mse > 0.0 else math.inf
 
 
+def decibels(value: float) -> str:
+    """A PSNR in dB for people: pictures that are equal to the last bit, whose PSNR is infinite, are "over 99"."""
+    if math.isnan(value):
+        return "unknown"
+    return f"{value:.2f}" if abs(value) <= 99 else "over 99"
+
+
 def psnr(image: np.ndarray, target: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Peak signal-to-noise ratio in dB of two float arrays of one shape, clipped to [0, 1]; infinite where equal.
 

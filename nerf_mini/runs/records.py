@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nerf_mini.io.notebook_html import table
+from nerf_mini.rendering.metrics import decibels
 
 Fit = Literal["none", "exposure", "poses"]
 
@@ -85,7 +86,7 @@ class Evaluation:
         head = ("view", "PSNR (dB)", "SSIM", "PSNR with colours corrected")
         rows = [(view.name, view.psnr, view.ssim, view.cc_psnr) for view in self.views]
         rows.append((f"mean of {len(self.views)}", self.psnr, self.ssim, self.cc_psnr))
-        return table(head, [(name, f"{psnr:.2f}", _three(ssim), f"{cc:.2f}") for name, psnr, ssim, cc in rows])
+        return table(head, [(name, decibels(psnr), _three(ssim), decibels(cc)) for name, psnr, ssim, cc in rows])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the means, as in the files of RUN/eval."""
@@ -120,8 +121,8 @@ class MultiScaleEvaluation:
         """A table for people: a head, a row for each scale, and the means."""
         rows = [("scale", "PSNR (dB)", "SSIM", "s per view")]
         for scale, found in self.scales.items():
-            rows.append((str(scale), f"{found.psnr:.2f}", _three(found.ssim), f"{found.seconds_per_view:.2f}"))
-        return [*rows, ("mean", f"{self.psnr:.2f}", _three(self.ssim), "")]
+            rows.append((str(scale), decibels(found.psnr), _three(found.ssim), f"{found.seconds_per_view:.2f}"))
+        return [*rows, ("mean", decibels(self.psnr), _three(self.ssim), "")]
 
     def _repr_html_(self) -> str:
         """The scores, for notebooks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ from nerf_mini.cli.progress import say
 from nerf_mini.cli.workers import nothing_lost, pool_of
 from nerf_mini.errors import UserError
 from nerf_mini.pool import Pool
+from nerf_mini.rendering.metrics import decibels
 from nerf_mini.runs.evaluation import evaluate_run, evaluation_file
 from nerf_mini.runs.folder import Run, open_run
 from nerf_mini.runs.pooled_evaluation import evaluate_on_pool, evaluate_scales_on_pool
@@ -30,7 +32,7 @@ def _protocol_lines(protocol: Protocol) -> Iterator[str]:
 def _report(score: ViewScore, scale: Fraction | None = None) -> None:
     of = "" if scale is None else f"{scale} of "
     similarity = "" if score.ssim is None else f", SSIM {score.ssim:.4f}"
-    say(f"{of}{score.name}: PSNR {score.psnr:.2f} dB{similarity}")
+    say(f"{of}{score.name}: PSNR {decibels(score.psnr)} dB{similarity}")
 
 
 def run(arguments: EvalArguments) -> None:
@@ -55,10 +57,11 @@ def _at_full_size(arguments: EvalArguments, opened: Run, pool: Pool | None) -> N
         result = evaluate_on_pool(pool, *asked, _report, say, arguments.fit_test)
     for line in _protocol_lines(result.protocol):
         say(line)
+    similarity = "" if math.isnan(result.ssim) else f", SSIM {result.ssim:.4f}"
     say(
-        f"{arguments.split}: PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.4f},"
+        f"{arguments.split}: PSNR {decibels(result.psnr)} dB{similarity},"
         f" mean of {len(result.views)} views at step {result.step}; {result.seconds_per_view:.2f} s per view;"
-        f" PSNR {result.cc_psnr:.2f} dB with colours corrected"
+        f" PSNR {decibels(result.cc_psnr)} dB with colours corrected"
     )
     say(f"written: {evaluation_file(opened, arguments.split, arguments.fit_test)}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from nerf_mini.cli.arguments import SceneArguments
 from nerf_mini.cli.progress import counting_bar, say
 from nerf_mini.config.limits import flag
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.scenes.synthetic import CAPTURES, SCENES, CaptureSettings, make_capture, make_scene
 
 _OF_CAPTURES = ("format", "lens", "exposure", "passer_by", "mixed_sizes")
@@ -19,7 +19,7 @@ def run(arguments: SceneArguments) -> None:
     """Make a synthetic data set."""
     if arguments.name not in (*SCENES, *CAPTURES):
         known = ", ".join((*SCENES, *CAPTURES))
-        raise UserError(f"there is no toy scene {arguments.name!r}; the scenes are {known}.")
+        raise UserError(f"there is no toy scene {quoted(arguments.name)}; the scenes are {known}.")
     with counting_bar("ray tracing") as report:
         folder = (_make_capture if arguments.name in CAPTURES else _make_object)(arguments, report)
     say(f"made: {folder}")

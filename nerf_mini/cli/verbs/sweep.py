@@ -12,6 +12,7 @@ from nerf_mini.cli.progress import TrainingBar, say
 from nerf_mini.cli.workers import pool_of
 from nerf_mini.errors import UserError
 from nerf_mini.outputs.report.wording import counted
+from nerf_mini.rendering.metrics import decibels
 from nerf_mini.runs.session import Session
 from nerf_mini.sweeps import Outcome, Sweep, Task, finished, read_plan, run_sweep, text_table, write_results
 from nerf_mini.training import StepReport
@@ -76,7 +77,7 @@ def _telling(left: int, failures: list[str]) -> Callable[[Task, Outcome], None]:
             failures.append(outcome.error)
             say(f"[{done} of {left}] {task}: failed: {outcome.error}")
             return
-        score = "" if outcome.psnr is None else f"test PSNR {outcome.psnr:.2f} dB, "
+        score = "" if outcome.psnr is None else f"test PSNR {decibels(outcome.psnr)} dB, "
         say(f"[{done} of {left}] {task}: {score}{outcome.step} steps in {outcome.seconds:.0f} s")
 
     return tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from nerf_mini.cli.arguments import TrainArguments
 from nerf_mini.cli.progress import TrainingBar, say
 from nerf_mini.errors import UserError
 from nerf_mini.outputs.report import report_of_session
+from nerf_mini.rendering.metrics import decibels
 from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.session import Session, resume, start
 from nerf_mini.scenes import Scene
@@ -149,7 +151,8 @@ def _report_end(session: Session, wanted: bool, watching: Watching | None) -> No
         result = session.evaluate()
     if result is not None and trainer.scene is not None:
         count, total = len(result.views), len(trainer.scene.splits["test"])
-        say(f"test PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.3f} (mean of {count} of {total} test views)")
+        similarity = "" if math.isnan(result.ssim) else f", SSIM {result.ssim:.3f}"
+        say(f"test PSNR {decibels(result.psnr)} dB{similarity} (mean of {count} of {total} test views)")
     say(f"pictures: {session.run.renders}" + ("" if page is None else f"; report: {page}"))
     say("next: " + shlex.join(["nerf-mini", "view", str(output)]) + " to fly through it, or")
     say("  " + shlex.join(["nerf-mini", "render", str(output), "--output", str(output / "orbit.gif")]))
