@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from nerf_mini.config import differences
 from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.io.files import real_path
 from nerf_mini.models import Model, make_model
 from nerf_mini.runs.checkpoint import Shapes, checkpoint_files, load_latest, save, step_of
 from nerf_mini.runs.folder import Run, create_run, open_run, same_cameras, write_config
 from nerf_mini.runs.lock import RunLock
 from nerf_mini.scenes import Scene
 from nerf_mini.training import Calibration, Trainer
-
-
-class _Blank:
-    """Stands in for a random generator where the shapes of what is drawn are all that matters.
-
-    Tables and weights are drawn uniformly; whatever a field draws otherwise is really drawn.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np.random.default_rng(0), name)
-
-    def uniform(self, low: float, high: float, size: Any) -> np.ndarray:
-        """Nothing drawn."""
-        return np.zeros(size, np.float32)
+from nerf_mini.training.memory import parameter_shapes
 
 
 def shapes_of(model: Model, calibration: Calibration | None = None) -> Shapes:
-    """The shapes of what is learnt, and of what the sampler keeps; draws nothing at random."""
-    field = _shapes(model.init(_Blank()))  # type: ignore[arg-type]
+    """The shapes of what is learnt, and of what the sampler keeps; makes none of it."""
     kept = {name: (array.shape, array.dtype) for name, array in model.sampler.state.items()}
     beside = {} if calibration is None else calibration.shapes
-    return Shapes({"field": field, **beside}, kept)
-
-
-def _shapes(parameters: Any) -> Any:
-    if isinstance(parameters, Mapping):
-        return {name: _shapes(member) for name, member in parameters.items()}
-    return parameters.shape
+    return Shapes({"field": parameter_shapes(model), **beside}, kept)
 
 
 def restored_trainer(run: Run, scene: Scene | None = None, warn: Warn = log_warning) -> Trainer:
@@ -84,7 +61,7 @@ def save_trainer(trainer: Trainer, folder: Path) -> Path:
     Raises UserError if the folder holds anything else, such as another run, or a later step of this one, and where
     another process trains it.
     """
-    data = None if trainer.scene is None or trainer.scene.path is None else trainer.scene.path.resolve()
+    data = None if trainer.scene is None or trainer.scene.path is None else real_path(trainer.scene.path)
     run = Run(folder, trainer.config, data, trainer.cameras)
     with RunLock(folder):
         return _saved(trainer, run)

@@ -27,6 +27,7 @@ from nerf_mini.training.calibration import Calibration
 from nerf_mini.training.clock import Clock
 from nerf_mini.training.health import require_finite, require_spread, spread_is_due
 from nerf_mini.training.losses import LossTerms
+from nerf_mini.training.memory import require_memory_to_train
 from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
 from nerf_mini.training.state import TrainingState
 from nerf_mini.training.step import Acting, Batch, StepResult, loss_and_gradient
@@ -76,6 +77,8 @@ class Trainer:
             raise UserError("--background learnt: these pictures have an alpha channel, which tells what is behind.")
         self.model: Model = make_model(config, cameras)
         self.calibration = Calibration(config, cameras)
+        if scene is not None:
+            require_memory_to_train(self.model, self.calibration, scene)
         if state is None:
             state = self._fresh_state()
         else:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
+from nerf_mini.io.memory import MOST, memory_of_machine
 from nerf_mini.scenes.checks.base import Finding
-
-MOST = 0.8  # of the machine's memory
-
-
-def memory_of_machine() -> int | None:
-    """Bytes of memory; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def memory(needed: int, there: int | None) -> Iterator[Finding]:
@@ -23,3 +13,6 @@ def memory(needed: int, there: int | None) -> Iterator[Finding]:
     if there is not None and needed > MOST * there:
         text = f"Training needs about {needed / 1e9:.1f} GB of memory, of {there / 1e9:.1f} GB here."
         yield Finding("memory", "warning", text, "Shrink the pictures: --downscale 2 takes a quarter of theirs.")
+
+
+__all__ = ["memory", "memory_of_machine"]
