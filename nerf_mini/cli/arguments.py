@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from nerf_mini.cli.setting_help import SETTINGS
 from nerf_mini.config import DEFAULT_PRESETS, PRESETS, Config, MethodName, from_preset, with_settings
-from nerf_mini.config.limits import flag
+from nerf_mini.config.limits import (
+    LARGEST_SEED,
+    LARGEST_SIZE,
+    MOST_VIEWS,
+    Between,
+    flag,
+    require_within_limits,
+)
+from nerf_mini.config.sections import Distance
 from nerf_mini.config.settings import setting_names
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, plain
 from nerf_mini.geometry.space import SpaceKind
+from nerf_mini.io.files import real_path
 
 Arguments = TypeVar("Arguments")
 if TYPE_CHECKING:
@@ -23,6 +37,13 @@ else:
     PresetName = Literal[tuple(PRESETS)]
 DEFAULT_METHOD = next(iter(DEFAULT_PRESETS))
 DEFAULT_PORT = 7007  # of the viewer
+NARROWEST, WIDEST = 40, 160  # columns of a page of help, whatever the terminal has
+
+# Limits of options that are no settings of a run. Beyond them nobody would live to see the end.
+Seconds = Between(0.0, 1e9, least_open=True)
+Views = Between(1, 100_000)
+Factor = Between(1e-4, 16.0)  # on width and height
+Seed = Between(0, LARGEST_SEED)
 
 
 @dataclass(frozen=True)
@@ -45,7 +66,7 @@ class TrainArguments:
     cores; paper, the networks and samples of the paper, hours to days."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Run folder; by default runs/<name of the data set>-<method>."""
-    max_seconds: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    max_seconds: Annotated[float | None, Seconds, tyro.conf.arg(metavar="SECONDS")] = None
     """Stop after this time, compilation included. Without --max-steps, nothing else ends the run, and the learning rate
     decays over this time."""
     resume: bool = False
@@ -91,7 +112,7 @@ class EvalArguments:
     """Run folder."""
     split: Literal["train", "val", "test"] = "test"
     """Which views."""
-    max_views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    max_views: Annotated[int | None, Views, tyro.conf.arg(metavar="N")] = None
     """At most this many views, evenly spread; by default all."""
     fit_test: Literal["none", "exposure", "poses"] = "none"
     """Fit each view's exposure or its pose on the left half of its picture, and score the right half."""
@@ -113,9 +134,9 @@ class RenderArguments:
     path: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "orbit"
     """orbit and spiral circle what the training cameras look at; test and train repeat the cameras of those views, as
     they were refined where they were. Or a camera_path.json of the viewer's, or of nerfstudio's."""
-    views: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    views: Annotated[int | None, Views, tyro.conf.arg(metavar="N")] = None
     """How many views; by default 40, all test or training cameras, or all frames of a file."""
-    scale: float = 1.0
+    scale: Annotated[float, Factor] = 1.0
     """Factor on width and height."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Folder for PNG files, or a file that ends in .gif, .webp or .mp4; by default RUN/renders/<path>."""
@@ -163,7 +184,7 @@ class ReportArguments:
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN]")]
     """Run folder, or two to compare; with --gallery as many as you like."""
-    max_views: Annotated[int, tyro.conf.arg(metavar="N")] = 12
+    max_views: Annotated[int, Views, tyro.conf.arg(metavar="N")] = 12
     """Score at most this many test views, evenly spread, unless `nerf-mini eval` has scored as many at this step."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Where the page goes instead (.html)."""
@@ -190,7 +211,7 @@ class ExportArguments:
     """File, whose suffix chooses the format, or folder; by default RUN/exports/<kind>."""
     resolution: Annotated[int | None, tyro.conf.arg(metavar="CELLS")] = None
     """Of a mesh: cells along the longest side of the box, by default 256."""
-    level: Annotated[float | None, tyro.conf.arg(metavar="DENSITY")] = None
+    level: Annotated[float | None, Between(1e-9, 1e9), tyro.conf.arg(metavar="DENSITY")] = None
     """Of a mesh: the density on which the surface lies; by default found from the training views."""
     box: Annotated[
         tuple[float, float, float, float, float, float] | None, tyro.conf.arg(metavar="X0 Y0 Z0 X1 Y1 Z1")
@@ -204,7 +225,7 @@ class ExportArguments:
     """How many points, by default 1000000."""
     split: Annotated[str | None, tyro.conf.arg(metavar="SPLIT")] = None
     """Of maps: train, val or test; by default test where there is one."""
-    scale: Annotated[float | None, tyro.conf.arg(metavar="FACTOR")] = None
+    scale: Annotated[float | None, Factor, tyro.conf.arg(metavar="FACTOR")] = None
     """Of maps: factor on width and height."""
 
 
@@ -242,12 +263,12 @@ class SceneArguments:
     """Name of the scene; a wrong one lists the known ones."""
     output: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder to make."""
-    size: int | None = None
+    size: Annotated[int | None, Between(8, LARGEST_SIZE)] = None
     """Width of the pictures in pixels; height too, of objects. By default 100, of captures 160."""
-    views: int | None = None
+    views: Annotated[int | None, Between(1, MOST_VIEWS)] = None
     """Training views of an object, by default 100; a tenth as many for validation and a fifth as many for testing come
     with them. Of captures, all pictures, by default 40."""
-    seed: int = 0
+    seed: Annotated[int, Seed] = 0
     """Random seed for camera positions."""
     format: str | None = None
     """Format of a capture, by default nerfstudio; a wrong one lists the known ones."""
@@ -276,13 +297,13 @@ class CheckArguments:
     """Write summary and findings to this file."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Draw cameras and sparse points from above and from the side into this file (.png)."""
-    downscale: float = 1.0
+    downscale: Annotated[float, Between(1.0, 10_000.0)] = 1.0
     """Shrink the pictures by this factor first."""
-    near: float | None = None
+    near: Annotated[float | None, Between(0.0, 1e9)] = None
     """Nearest distance along rays, in scene units, instead of the data set's own."""
-    far: float | None = None
+    far: Annotated[float | None, Distance] = None
     """Farthest distance along rays."""
-    test_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    test_every: Annotated[int | None, Between(2, 10**6), tyro.conf.arg(metavar="N")] = None
     """Hold out every N-th picture by name, instead of what the data set says."""
     space: SpaceKind | None = None
     """What a capture fills, instead of what suits its cameras."""
@@ -303,13 +324,13 @@ class CaptureArguments:
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
     """Which pictures are compared. exhaustive: each with each; sequential: with those near it in order of names. auto
     is sequential for a video and for more than 120 photos."""
-    frames: int = 150
+    frames: Annotated[int, Between(3, 10_000)] = 150
     """Of a video: how many frames to take, the sharpest of each stretch."""
-    max_size: int = 1600
+    max_size: Annotated[int, Between(16, 2**16)] = 1600
     """Pixels of the longer side: larger pictures are shrunk to it."""
-    seed: int = 0
+    seed: Annotated[int, Between(0, 2**31 - 1)] = 0
     """Random seed."""
-    threads: int = 0
+    threads: Annotated[int, Between(0, 1024)] = 0
     """Threads, by default all cores; the same poses to the last bit need 1."""
     restart: bool = False
     """Forget what an interrupted call found."""
@@ -323,18 +344,62 @@ class BenchmarkArguments:
     """Measure the same steps in PyTorch too, taking turns."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the figures to this file, as a list of records."""
-    rounds: int = 5
+    rounds: Annotated[int, Between(1, 10_000)] = 5
     """Timings per figure; the median counts."""
 
 
 def default_folder(data: Path, method: str) -> Path:
     """The run folder of a command line that names none."""
-    return Path("runs") / f"{data.resolve().stem}-{method}"
+    return Path("runs") / f"{real_path(data).stem}-{method}"
 
 
 def parse(kind: type[Arguments], verb: str, arguments: Sequence[str]) -> Arguments:
-    """Arguments of a verb from the command line; exits with a message where they make no sense."""
-    return tyro.cli(kind, prog=f"nerf-mini {verb}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
+    """Arguments of a verb from the command line; exits with a message where they make no sense.
+
+    Raises UserError for a number that is not within the limits of its option.
+    """
+    parsed = _read(kind, f"nerf-mini {verb}", arguments)
+    require_within_limits(parsed)
+    return parsed
+
+
+def _read(
+    kind: type[Arguments], prog: str, arguments: Sequence[str], config: tuple[Any, ...] = (), **options: Any
+) -> Any:
+    """What tyro makes of a command line; where it makes nothing, its message tells of values as they can be read."""
+
+    def made(words: Sequence[str]) -> Any:
+        settings = (tyro.conf.FlagCreatePairsOff, *config)
+        with _readable_width():
+            return tyro.cli(kind, prog=prog, args=list(words), config=settings, **options)
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            parsed = made(arguments)
+    except SystemExit as end:
+        if not end.code:
+            raise
+    else:
+        sys.stderr.write(said.getvalue())
+        return parsed
+    made([plain(word) for word in arguments])
+    raise UserError("an option has a value that nothing can be made of. `--help` lists the options.")
+
+
+@contextmanager
+def _readable_width() -> Iterator[None]:
+    """Pages of help and messages as wide as can be read, and as can be laid out: in a terminal of a few columns, tyro
+    would never end."""
+    columns, before = shutil.get_terminal_size().columns, os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(min(max(columns, NARROWEST), WIDEST))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def parse_train(arguments: Sequence[str]) -> TrainArguments:
@@ -342,10 +407,7 @@ def parse_train(arguments: Sequence[str]) -> TrainArguments:
 
     Raises UserError where a preset is not one of the method named beside it.
     """
-    choice, others = tyro.cli(
-        _Choice, prog="nerf-mini train", args=list(arguments), return_unknown_args=True, add_help=False,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )  # fmt: skip
+    choice, others = _read(_Choice, "nerf-mini train", arguments, return_unknown_args=True, add_help=False)
     of_preset = PRESETS[choice.preset].config.method if choice.preset else None
     if choice.method and of_preset and choice.method != of_preset:
         raise UserError(f"--preset {choice.preset} is one of the method {of_preset}, not of {choice.method}.")
@@ -390,11 +452,13 @@ def _parse_over(
     """Arguments over the settings of a configuration, and those that are unknown, which by default is an error."""
     default = TrainArguments(data=tyro.MISSING, method=config.method, preset=preset, config=config)
     with SETTINGS:
-        parsed = tyro.cli(
-            TrainArguments, default=default, prog="nerf-mini train", args=list(arguments),
-            return_unknown_args=return_unknown_args, config=(tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands),
-        )  # type: ignore[call-overload]  # fmt: skip
-    return parsed if return_unknown_args else (parsed, [])
+        parsed = _read(
+            TrainArguments, "nerf-mini train", arguments, (tyro.conf.AvoidSubcommands,), default=default,
+            return_unknown_args=return_unknown_args,
+        )  # fmt: skip
+    made, unknown = parsed if return_unknown_args else (parsed, [])
+    require_within_limits(made)
+    return made, unknown
 
 
 def _folder_to_resume(data: Path, method: str | None) -> Path:

@@ -14,6 +14,9 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 
 from nerf_mini.errors import UserError, quoted
 
+LARGEST_SEED = 2**63 - 1
+LARGEST_SIZE, MOST_VIEWS = 4096, 10_000  # of synthetic scenes: what somebody could wait for
+
 
 @runtime_checkable
 class Limit(Protocol):
@@ -33,7 +36,7 @@ class AtLeast:
         return self.least <= value < math.inf
 
     def __str__(self) -> str:
-        return f"at least {self.least:g}" + (" and finite" if isinstance(self.least, float) else "")
+        return f"at least {figure(self.least)}" + (" and finite" if isinstance(self.least, float) else "")
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class Between:
         return above and below
 
     def __str__(self) -> str:
-        lower = f"more than {self.least:g}" if self.least_open else f"at least {self.least:g}"
-        upper = f"less than {self.most:g}" if self.most_open else f"at most {self.most:g}"
+        lower = ("more than " if self.least_open else "at least ") + figure(self.least)
+        upper = ("less than " if self.most_open else "at most ") + figure(self.most)
         return f"{lower} and {upper}"
 
 
@@ -89,13 +92,29 @@ class Section:
             value = getattr(self, name)
             if not of_kind(value, hint):
                 raise UserError(f"{flag(name)} {quoted(value)}: must be {described(hint)}.")
-            for limit in getattr(hint, "__metadata__", ()):
-                if isinstance(limit, Limit) and value is not None and not limit.holds(value):
-                    raise UserError(f"{flag(name)} {value}: must be {limit}.")
+        require_within_limits(self)
         self.check_together()
 
     def check_together(self) -> None:
         """Raise a UserError where fields that are fine by themselves do not go together."""
+
+
+def require_within_limits(values: object) -> None:
+    """Raise a UserError for the first field of a dataclass whose value is not within the limits that stand on it."""
+    for name, hint in hints(type(values)).items():
+        value = getattr(values, name)
+        for limit in getattr(hint, "__metadata__", ()):
+            if isinstance(limit, Limit) and value is not None and not all(map(limit.holds, _members(value))):
+                raise UserError(f"{flag(name)} {quoted(value)}: must be {limit}.")
+
+
+def _members(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def figure(value: float) -> str:
+    """A limit as people write it: whole numbers in digits, others short."""
+    return str(int(value)) if isinstance(value, int) or (abs(value) < 1e7 and value == int(value)) else f"{value:g}"
 
 
 def hints(section: type) -> dict[str, Any]:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from nerf_mini.config.limits import AtLeast, Between, Positive, PowerOfTwo, Section
+from nerf_mini.config.limits import LARGEST_SEED, Between, PowerOfTwo, Section
 from nerf_mini.errors import UserError
 
 MethodName = Literal["nerf", "instant"]
+
+# Limits that several settings share. Beyond them float32 overflows, or nobody would live to see the end.
+Steps = Between(1, 10**9)
+StepsOrNone = Between(0, 10**9)
+Rate = Between(1e-12, 10.0)  # of learning
+Weight = Between(0.0, 1e6)  # of a term of the loss
+Distance = Between(1e-9, 1e9)  # in scene units
 
 
 @dataclass(frozen=True)
 class SceneConfig(Section):
     """How the data set is read."""
 
-    downscale: Annotated[float, AtLeast(1)] = 1
+    downscale: Annotated[float, Between(1, 10_000)] = 1
     """Shrink images by this factor."""
-    test_every: Annotated[int | None, AtLeast(2)] = None
+    test_every: Annotated[int | None, Between(2, 10**6)] = None
     """Hold out every n-th picture, by name, for testing; None: as the data set says, or as is usual for its format."""
     space: Literal["auto", "box", "unbounded", "forward"] = "auto"
     """What the scene of a capture fills: a cube; a middle and all around it; or what lies before cameras that look the
@@ -26,9 +33,9 @@ class SceneConfig(Section):
     """Behind transparent pixels: auto is the data set's own (white for Blender scenes), and random in captures without
     bounds, where nothing is transparent; random trains on random colours; learnt is one colour, learnt with the scene,
     behind opaque pictures of things before a wall or the sky."""
-    near: Annotated[float | None, AtLeast(0.0)] = None
+    near: Annotated[float | None, Between(0.0, 1e9)] = None
     """Distance at which rays begin, in scene units; None: the data set's."""
-    far: Annotated[float | None, Positive()] = None
+    far: Annotated[float | None, Distance] = None
     """Distance at which rays end, in scene units; None: the data set's."""
 
     def check_together(self) -> None:
@@ -40,21 +47,21 @@ class SceneConfig(Section):
 class NetworkConfig(Section):
     """The network of the paper; coarse and fine have the same shape."""
 
-    depth: Annotated[int, AtLeast(1)] = 4
+    depth: Annotated[int, Between(1, 64)] = 4
     """Layers of the trunk."""
-    width: Annotated[int, AtLeast(2)] = 64
+    width: Annotated[int, Between(2, 4096)] = 64
     """Units per layer."""
     skip: int | None = None
     """Join the encoded point again after this many layers; None: never."""
-    position_frequencies: Annotated[int, AtLeast(0)] = 8
-    """Octaves of the positional encoding of points."""
-    direction_frequencies: Annotated[int | None, AtLeast(0)] = 4
+    position_frequencies: Annotated[int, Between(0, 24)] = 8
+    """Octaves of the positional encoding of points. float32 has 24 binary digits, and so no more octaves."""
+    direction_frequencies: Annotated[int | None, Between(0, 24)] = 4
     """Octaves of the encoding of viewing directions; None: colour does not depend on the direction."""
     identity: bool = False
     """Put the coordinates themselves in front of their encoding, as the paper's code does."""
     factor_pi: bool = True
     """Encode sin(2^k pi p) as the paper prints it; without: sin(2^k p), as its code does."""
-    scale: Annotated[float, Positive()] = 0.5
+    scale: Annotated[float, Between(1e-6, 1e6)] = 0.5
     """Factor on scene coordinates before they are encoded. The encoding repeats with period 2, so the scene should end
     up inside [-1, 1]. With an occupancy grid, its cube is put there instead."""
     density_activation: Literal["relu", "softplus"] = "softplus"
@@ -71,9 +78,9 @@ class NetworkConfig(Section):
 class HierarchicalConfig(Section):
     """Samples along a ray: evenly spread ones for the coarse network, more where it saw something for the fine one."""
 
-    coarse_samples: Annotated[int, AtLeast(3)] = 32
+    coarse_samples: Annotated[int, Between(3, 4096)] = 32
     """Stratified samples of the coarse pass."""
-    fine_samples: Annotated[int, AtLeast(1)] = 32
+    fine_samples: Annotated[int, Between(1, 4096)] = 32
     """Further samples of the fine pass, where the coarse one saw something."""
 
 
@@ -81,7 +88,7 @@ class HierarchicalConfig(Section):
 class HashGridConfig(Section):
     """A multiresolution hash grid and the small network behind it."""
 
-    levels: Annotated[int, AtLeast(1)] = 8
+    levels: Annotated[int, Between(1, 64)] = 8
     """Grids of growing resolution."""
     features: Literal[2, 4] = 4
     """Features at each vertex of a grid."""
@@ -93,9 +100,9 @@ class HashGridConfig(Section):
     finest_resolution: Annotated[int | None, Between(1, 2**20, most_open=True)] = None
     """Cells along the side of the finest grid; None: a few more than there are pixels across the cube, because finer
     grids fit the training pictures better and held-out views worse."""
-    hidden_width: Annotated[int, AtLeast(1)] = 64
+    hidden_width: Annotated[int, Between(1, 4096)] = 64
     """Units per layer of the small network."""
-    color_layers: Annotated[int | None, AtLeast(1)] = None
+    color_layers: Annotated[int | None, Between(1, 64)] = None
     """Hidden layers between density and colour; None: 2 in a box and 1 elsewhere, where colours that bend to each
     picture keep the air from clearing."""
 
@@ -111,15 +118,15 @@ class HashGridConfig(Section):
 class OccupancyConfig(Section):
     """Sampling where an occupancy grid, in a cube around the scene, says that something is."""
 
-    samples_per_step: Annotated[int, AtLeast(8)] = 32768
+    samples_per_step: Annotated[int, Between(8, 2**26)] = 32768
     """Samples of a training step; it takes as many rays as fill them."""
-    march_steps: Annotated[int | None, AtLeast(1)] = None
+    march_steps: Annotated[int | None, Between(1, 2**20)] = None
     """Steps along the diagonal of the cube around the scene; None: in a box a few more than there are pixels across it,
     1024 at most; 1024 in unbounded scenes, and 410 in what lies ahead."""
     occupancy_resolution: Annotated[int | None, PowerOfTwo(8, 512)] = None
     """Cells along the side of the occupancy grid, a power of two; None: 128, or 64 for each of the nested grids of an
     unbounded scene."""
-    cube_side: Annotated[float | None, Positive()] = None
+    cube_side: Annotated[float | None, Distance] = None
     """Side of the cube around what lies in a box, in scene units; None: 3/4 of far - near, or what a capture fills."""
 
     def check_together(self) -> None:
@@ -134,7 +141,7 @@ class OccupancyConfig(Section):
 class NerfConfig(Section):
     """Coarse and fine networks with hierarchical sampling, as in the paper (Mildenhall et al. 2020)."""
 
-    rays: Annotated[int, AtLeast(1)] = 256
+    rays: Annotated[int, Between(1, 2**22)] = 256
     """Rays per step of the hierarchical sampler; with an occupancy grid, --samples-per-step decides."""
     sampler: Literal["hierarchical", "occupancy"] = "hierarchical"
     """hierarchical: coarse samples, then fine ones where they saw something, with two networks, as in the paper;
@@ -159,13 +166,13 @@ class LossConfig(Section):
     photometric: Literal["mse", "huber"] = "mse"
     """mse: squared differences of colours; huber: from a difference of 0.1 on they grow in proportion only, so that
     passers-by and what else does not fit weigh less."""
-    distortion: Annotated[float | None, AtLeast(0.0)] = None
+    distortion: Annotated[float | None, Weight] = None
     """Weight of the distortion loss, which pulls the weight along a ray together (Barron et al. 2022); None: 0.01 for
     captures without bounds where cells of occupancy are sampled, which it clears, and 0 elsewhere."""
     near_gradients: Literal["full", "scaled"] = "full"
     """scaled: gradients of samples near a camera fall with the square of the distance, against floaters before the lens
     (Philip and Deschaintre 2023); not for what lies ahead alone."""
-    density_noise: Annotated[float, AtLeast(0.0)] = 0.0
+    density_noise: Annotated[float, Between(0.0, 1e3)] = 0.0
     """Standard deviation of the noise on the raw density in training."""
 
 
@@ -176,9 +183,9 @@ class ExposureConfig(Section):
     exposure: Literal["off", "per-image"] = "off"
     """per-image: each training picture has a gain per channel, whose logarithm is 0 on the mean over pictures. New
     views have the gain 1. For pictures taken with automatic exposure."""
-    exposure_rate: Annotated[float, Positive()] = 5e-3
+    exposure_rate: Annotated[float, Rate] = 5e-3
     """Learning rate of the logarithms of gains at the first step; it falls as --learning-rate does."""
-    exposure_penalty: Annotated[float, AtLeast(0.0)] = 1e-3
+    exposure_penalty: Annotated[float, Weight] = 1e-3
     """Weight of the mean square of the logarithms of gains in the loss."""
 
 
@@ -189,7 +196,7 @@ class AppearanceConfig(Section):
     appearance_codes: Annotated[int, Between(0, 64)] = 0
     """How many numbers each training picture has of its own, which colours depend on: for pictures in different light
     or with different processing. New views have zeros, which is the mean over pictures. 8 to 16 are usual."""
-    appearance_penalty: Annotated[float, AtLeast(0.0)] = 1e-3
+    appearance_penalty: Annotated[float, Weight] = 1e-3
     """Weight of the mean square of these numbers in the loss."""
 
 
@@ -200,20 +207,20 @@ class RefinementConfig(Section):
     refine: Literal["none", "poses", "poses+focal", "poses+focal+lens"] = "none"
     """What of the training cameras is learnt: where they stand and look, their focal lengths, their lenses. Cameras
     that share focal length and lens go on sharing them."""
-    refine_from: Annotated[int, AtLeast(0)] = 100
+    refine_from: Annotated[int, StepsOrNone] = 100
     """Steps before cameras are learnt: corrections mean nothing before there is something to see."""
-    coarse_steps: Annotated[int, AtLeast(0)] = 1000
+    coarse_steps: Annotated[int, StepsOrNone] = 1000
     """Steps over which fine detail is released while cameras are learnt: coarse detail draws a camera from further."""
-    pose_rate: Annotated[float, Positive()] = 1e-3
+    pose_rate: Annotated[float, Rate] = 1e-3
     """Learning rate of poses at the first step, in radians and in shares of the distance of what is seen."""
-    final_pose_rate: Annotated[float, Positive()] = 1e-4
+    final_pose_rate: Annotated[float, Rate] = 1e-4
     """Learning rate of poses at the end, as --final-rate."""
-    lens_rate: Annotated[float, Positive()] = 1e-4
+    lens_rate: Annotated[float, Rate] = 1e-4
     """Learning rate of logarithms of focal lengths and of lens parameters at the first step; it falls as --pose-rate
     does."""
-    position_penalty: Annotated[float, AtLeast(0.0)] = 1e-2
+    position_penalty: Annotated[float, Weight] = 1e-2
     """Weight of the mean square of moves of cameras, in shares of the distance of what is seen, in the loss."""
-    rotation_penalty: Annotated[float, AtLeast(0.0)] = 1e-3
+    rotation_penalty: Annotated[float, Weight] = 1e-3
     """Weight of the mean square of turns of cameras, in radians, in the loss."""
 
     @property
@@ -226,21 +233,21 @@ class RefinementConfig(Section):
 class OptimiserConfig(Section):
     """Adam with a decaying learning rate."""
 
-    learning_rate: Annotated[float, Positive()] = 1e-2
+    learning_rate: Annotated[float, Rate] = 1e-2
     """Learning rate at the first step."""
-    final_rate: Annotated[float, Positive()] = 1e-4
+    final_rate: Annotated[float, Rate] = 1e-4
     """Learning rate after --decay-steps; constant from there on."""
     decay: Literal["cosine", "exponential"] = "cosine"
     """cosine: slow at both ends, so that the rate stays high for long; exponential: by the same factor in each step, as
     in the paper."""
-    decay_steps: Annotated[int | None, AtLeast(1)] = None
+    decay_steps: Annotated[int | None, Steps] = None
     """Steps from the first to the final learning rate; None: over --max-steps, or over the time of a run that is bound
     by --max-seconds alone."""
     beta1: Annotated[float, Between(0, 1, most_open=True)] = 0.9
     """Decay of the mean of gradients."""
     beta2: Annotated[float, Between(0, 1, most_open=True)] = 0.99
     """Decay of the mean of squared gradients."""
-    epsilon: Annotated[float, Positive()] = 1e-15
+    epsilon: Annotated[float, Between(1e-30, 1.0)] = 1e-15
     """Added to the root of the mean of squared gradients."""
 
 
@@ -248,23 +255,23 @@ class OptimiserConfig(Section):
 class TrainingConfig(Section):
     """How long a run is, what it starts with and what it writes on the way."""
 
-    crop_steps: Annotated[int, AtLeast(0)] = 0
+    crop_steps: Annotated[int, StepsOrNone] = 0
     """Draw pixels from the centre of the images for this many steps: a scene in the middle is found sooner."""
-    crop_fraction: Annotated[float, Between(0, 1, least_open=True)] = 0.5
+    crop_fraction: Annotated[float, Between(0.001, 1)] = 0.5
     """Share of width and height that counts as the centre."""
     supersampling: Annotated[int | None, Between(1, 8)] = None
     """n x n rays through each pixel, whose mean is compared with it: slower, and sharper in the end. None: 2 with the
     instant method in a box, 1 elsewhere."""
-    supersampling_from: Annotated[int | None, AtLeast(0)] = None
+    supersampling_from: Annotated[int | None, StepsOrNone] = None
     """Steps with one ray through each pixel before that; None: until each has been seen about three times, 2000 at
     least."""
-    max_steps: Annotated[int | None, AtLeast(1)] = 12_000
+    max_steps: Annotated[int | None, Steps] = 12_000
     """Steps in all; None: until --max-seconds have passed. Giving --max-seconds alone implies None."""
-    log_every: Annotated[int, AtLeast(1)] = 100
+    log_every: Annotated[int, Steps] = 100
     """Steps between lines of metrics.jsonl."""
-    checkpoint_every: Annotated[int, AtLeast(1)] = 2000
+    checkpoint_every: Annotated[int, Steps] = 2000
     """Steps between checkpoints."""
-    validate_every: Annotated[int, AtLeast(1)] = 1000
+    validate_every: Annotated[int, Steps] = 1000
     """Steps between validation pictures."""
 
 
@@ -275,7 +282,7 @@ class Config(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the factors in the networks' products; sums and parameters are float32. auto: bfloat16 where the CPU has
     instructions for it. A run keeps what it began with; on a CPU without bfloat16 it goes on in float32."""
-    seed: Annotated[int, AtLeast(0)] = 0
+    seed: Annotated[int, Between(0, LARGEST_SEED)] = 0
     """Seed of the random generator that draws initial weights, batches and samples."""
     model: NerfConfig | InstantConfig = field(default_factory=InstantConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)

@@ -21,6 +21,7 @@ from nerf_mini.samplers import Density, OccupancySampler, Samples
 from nerf_mini.scenes import SceneCameras
 
 CELLS_PER_PIXEL = 1.25  # of the finest grid, in the middle of the region; see docs/tuning.md
+FINEST = 2**20 - 1  # cells along a side that a grid can have
 BOX_ENTRIES, CAPTURE_ENTRIES = 17, 19  # log2, of a level of the tables; see docs/tuning.md
 BOX_COLOR_LAYERS, CAPTURE_COLOR_LAYERS = 2, 1  # see docs/tuning.md
 CAPTURE_DISTORTION = 1e-2  # clears the air of scenes without bounds; see docs/tuning.md
@@ -96,7 +97,8 @@ def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) 
     """The hash grid with its small network, in the space that the scene fills."""
     chosen, occupancy, cameras = settings.grid, settings.occupancy, scene.train
     region = make_region(scene.space, cameras, occupancy.cube_side)
-    finest = max(chosen.base_resolution, round(CELLS_PER_PIXEL * region.pixels_across(cameras)))
+    cells = min(CELLS_PER_PIXEL * region.pixels_across(cameras), FINEST)
+    finest = max(chosen.base_resolution, round(cells))
     grid = GridShape(
         levels=chosen.levels,
         features=chosen.features,

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from nerf_mini.config import Config, from_preset, with_settings
+from nerf_mini.config.limits import LARGEST_SEED, LARGEST_SIZE, MOST_VIEWS
 from nerf_mini.errors import UserError, quoted
+from nerf_mini.io.files import real_path
 from nerf_mini.scenes.synthetic import CAPTURES, SCENES, CaptureSettings
 
 LONGEST_FILE = 1 << 20  # bytes
-MOST_RUNS, MOST_VIEWS, LARGEST_SIZE = 10_000, 10_000, 4096
+MOST_RUNS = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _KEYS = ("seeds", "scenes", "settings", "test_views")
 _OBJECT_KEYS = ("size", "views", "seed")
@@ -146,7 +148,7 @@ def _seeds(found: Any, file: Path) -> tuple[int, ...]:
     if not isinstance(found, list) or not found:
         raise UserError(f"{file}: seeds is {quoted(found)}; it must be a list of whole numbers, such as [0, 1].")
     for seed in found:
-        _require(seed, int, file, "seeds", 0, 2**63 - 1)
+        _require(seed, int, file, "seeds", 0, LARGEST_SEED)
     if len(set(found)) < len(found):
         raise UserError(f"{file}: seeds has a number twice: {quoted(found)}.")
     return tuple(found)
@@ -237,7 +239,7 @@ def _at_path(name: str, table: dict[str, Any], file: Path, where: str) -> Source
     given = table["path"]
     if len(table) > 1 or not isinstance(given, str) or "\0" in given:
         raise UserError(f"{file}: {where}: a data set has a path, a text, and no other key, not {quoted(table)}.")
-    path = (file.parent / os.path.expanduser(given)).resolve()
+    path = real_path(file.parent / os.path.expanduser(given))
     if not path.exists():
         raise UserError(f"{file}: {where}: there is no data set {path}.")
     return Source(name, path)
@@ -245,7 +247,7 @@ def _at_path(name: str, table: dict[str, Any], file: Path, where: str) -> Source
 
 def _check_option(key: str, value: Any, kind: str, file: Path, where: str) -> None:
     """The kind of an option, and sizes that somebody could wait for; what else is wrong is said when it is made."""
-    most = {"size": LARGEST_SIZE, "views": MOST_VIEWS, "seed": 2**63 - 1, "exposure": 100}.get(key)
+    most = {"size": LARGEST_SIZE, "views": MOST_VIEWS, "seed": LARGEST_SEED, "exposure": 100}.get(key)
     if most is not None:
         least = 8 if key == "size" else 0 if key in ("seed", "exposure") else 1
         _require(value, _KINDS[kind.partition(" ")[0]], file, f"{where}.{key}", least, most)

@@ -23,7 +23,9 @@ def test_a_text_is_one_paragraph_and_ends_with_the_limit():
     text = help_text(OccupancyConfig, "occupancy_resolution")
     assert text.startswith("Cells along the side of the occupancy grid") and "\n" not in text
     assert text.endswith("unbounded scene. A power of two, at least 8 and at most 512.")
-    assert help_text(OptimiserConfig, "learning_rate") == "Learning rate at the first step. Positive."
+    assert (
+        help_text(OptimiserConfig, "learning_rate") == "Learning rate at the first step. At least 1e-12 and at most 10."
+    )
 
 
 @pytest.mark.parametrize("preset", ["default", "small"])

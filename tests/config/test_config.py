@@ -84,7 +84,10 @@ def test_limits(limit, inside, outside):
         (lambda: HashGridConfig(base_resolution=9, finest_resolution=8), "--finest-resolution 8.*--base-resolution 9"),
         (lambda: OccupancyConfig(occupancy_resolution=24), "--occupancy-resolution 24: must be a power of two"),
         (lambda: OccupancyConfig(samples_per_step=100, march_steps=1024), "--samples-per-step 100.*--march-steps 1024"),
-        (lambda: OccupancyConfig(cube_side=float("inf")), "--cube-side inf: must be positive and finite"),
+        (
+            lambda: OccupancyConfig(cube_side=float("inf")),
+            "--cube-side inf: must be at least 1e-09 and at most",
+        ),
         (lambda: SceneConfig(near=3, far=2.0), "--near 3: must be less than --far 2.0"),
         (lambda: Config(model=3), "--model 3"),
         (lambda: Config(seed=True), "--seed True: must be a whole number"),

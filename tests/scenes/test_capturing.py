@@ -262,9 +262,9 @@ def test_bad_requests_for_a_capture(tmp_path):
     for call, message in (
         (partial(make, "castle"), "no capture 'castle'; the captures are garden, facade"),
         (partial(make, format="docx"), "no format 'docx'; the formats are nerfstudio"),
-        (partial(make, size=8), "at least 16 pixels, not 8"),
-        (partial(make, views=1), "at least 2 pictures, not 1"),
-        (partial(make, seed=-1), "must not be negative"),
+        (partial(make, size=8), "at least 16 pixels and at most 4096, not 8"),
+        (partial(make, views=1), "at least 2 pictures and at most 10000, not 1"),
+        (partial(make, seed=-1), "at least 0 and at most 9223372036854775807, but is -1"),
         (partial(make, exposure=9.0), "from 0 to 4 stops, not 9"),
         (partial(make, exposure=float("nan")), "from 0 to 4 stops"),
         (partial(make, lens="fisheye", format="llff"), "'fisheye': the lens must be one of pinhole"),

@@ -326,11 +326,11 @@ def test_bad_requests_for_a_scene(tmp_path):
     make = partial(make_scene, "shapes", tmp_path / "new", size=8, views=1)
     with pytest.raises(UserError, match="no toy scene 'teapot'; the scenes are shapes, blobs, lattice"):
         make_scene("teapot", tmp_path / "new")
-    with pytest.raises(UserError, match="at least 8 pixels, not 7"):
+    with pytest.raises(UserError, match="at least 8 pixels and at most 4096, not 7"):
         make(size=7)
-    with pytest.raises(UserError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1 and at most 10000, not 0"):
         make(views=0)
-    with pytest.raises(UserError, match="must not be negative"):
+    with pytest.raises(UserError, match="at least 0 and at most 9223372036854775807, but is -1"):
         make(seed=-1)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").write_text("years of work")

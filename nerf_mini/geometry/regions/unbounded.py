@@ -96,6 +96,6 @@ class Unbounded(Region):
     def share(self, t: Any, delta: Any, rays: Rays, counts: np.ndarray) -> tuple[Any, Any]:
         """See `Region`."""
         per_ray = (1.0 / (self.spacing(rays.far) - self.spacing(rays.near))).astype(t.dtype)
-        scale = np.repeat(per_ray, counts) if np.ptp(per_ray) > 0 else per_ray[:1]
+        scale = np.repeat(per_ray, counts) if len(per_ray) and np.ptp(per_ray) > 0 else per_ray[:1]
         first, last = self.spacing(t), self.spacing(t + delta)
         return scale * (first + last) / 2, scale * (last - first)

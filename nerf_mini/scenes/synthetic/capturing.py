@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.config.limits import LARGEST_SEED, LARGEST_SIZE, MOST_VIEWS
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.lenses import LENSES
@@ -177,15 +178,17 @@ def make_capture(
 def _checked(name: str, settings: CaptureSettings) -> tuple[Writer, str]:
     """The writer and the lens that are meant. Raises UserError for settings that make no sense."""
     if name not in CAPTURES:
-        raise UserError(f"there is no capture {name!r}; the captures are {', '.join(CAPTURES)}.")
+        raise UserError(f"there is no capture {quoted(name)}; the captures are {', '.join(CAPTURES)}.")
     if settings.format not in WRITERS:
-        raise UserError(f"there is no format {settings.format!r}; the formats are {', '.join(WRITERS)}.")
-    if settings.size < SMALLEST_SIZE:
-        raise UserError(f"the size must be at least {SMALLEST_SIZE} pixels, not {settings.size}.")
-    if settings.views < 2:
-        raise UserError(f"a capture has at least 2 pictures, not {settings.views}.")
-    if settings.seed < 0:
-        raise UserError(f"the seed must not be negative, but is {settings.seed}.")
+        raise UserError(f"there is no format {quoted(settings.format)}; the formats are {', '.join(WRITERS)}.")
+    if not SMALLEST_SIZE <= settings.size <= LARGEST_SIZE:
+        raise UserError(
+            f"the size must be at least {SMALLEST_SIZE} pixels and at most {LARGEST_SIZE}, not {settings.size}."
+        )
+    if not 2 <= settings.views <= MOST_VIEWS:
+        raise UserError(f"a capture has at least 2 pictures and at most {MOST_VIEWS}, not {settings.views}.")
+    if not 0 <= settings.seed <= LARGEST_SEED:
+        raise UserError(f"the seed must be at least 0 and at most {LARGEST_SEED}, but is {settings.seed}.")
     if not 0.0 <= settings.exposure <= LARGEST_EXPOSURE:
         raise UserError(f"the exposure must be from 0 to {LARGEST_EXPOSURE:g} stops, not {settings.exposure:g}.")
     writer = WRITERS[settings.format]

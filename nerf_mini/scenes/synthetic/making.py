@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.config.limits import LARGEST_SEED, LARGEST_SIZE, MOST_VIEWS
+from nerf_mini.errors import UserError, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import look_at
 from nerf_mini.io.files import folder_made_atomically, write_json
@@ -77,13 +78,13 @@ def make_scene(
         UserError: an argument makes no sense, or the place is taken or cannot be written to.
     """
     if name not in SCENES:
-        raise UserError(f"there is no toy scene {name!r}; the scenes are {', '.join(SCENES)}.")
-    if size < _SMALLEST_SIZE:
-        raise UserError(f"the size must be at least {_SMALLEST_SIZE} pixels, not {size}.")
-    if views < 1:
-        raise UserError(f"the number of training views must be at least 1, not {views}.")
-    if seed < 0:
-        raise UserError(f"the seed must not be negative, but is {seed}.")
+        raise UserError(f"there is no toy scene {quoted(name)}; the scenes are {', '.join(SCENES)}.")
+    if not _SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise UserError(f"the size must be at least {_SMALLEST_SIZE} pixels and at most {LARGEST_SIZE}, not {size}.")
+    if not 1 <= views <= MOST_VIEWS:
+        raise UserError(f"the number of training views must be at least 1 and at most {MOST_VIEWS}, not {views}.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"the seed must be at least 0 and at most {LARGEST_SEED}, but is {seed}.")
     output = Path(output).absolute()
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: exists already and is not an empty folder. Choose another, or remove it first.")
