@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, plain, quoted
 from nerf_mini.io.files import write_atomically
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _EXIF_ORIENTATION = 0x0112
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")  # that are read; others may run programs, as PostScript does
+MOST_PIXELS = 1 << 30  # of a picture; more is a lie, or cannot be worked with
 _UPRIGHT = 1  # of the eight ways in which a camera can be held; from the fifth on, width and height change places
 
 
@@ -33,19 +42,44 @@ class ImageHeader:
         return self.size if self.orientation < 5 else (self.size[1], self.size[0])
 
 
-def read_header(path: Path) -> ImageHeader:
-    """The header of an image file. Raises UserError where it is missing or no image that can be read."""
+@contextmanager
+def open_picture(path: Path | str) -> Iterator[Image]:
+    """A picture file as Pillow's image, whose pixels are read when they are first asked for.
+
+    What the file is, its first bytes say, not its name; it must be one of `FORMATS`. Raises OSError and whatever else
+    Pillow raises where it is not.
+    """
     from PIL import Image
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels are too many")
+            yield image
+
+
+def _complaint(path: Path, error: Exception) -> UserError:
+    """What to say of a file that cannot be read."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return UserError(f"{path}: cannot be read as an image. Is the file complete, and one of {', '.join(FORMATS)}?")
+    said = plain(str(error) or type(error).__name__)
+    return UserError(f"{path}: cannot be read as an image ({said}). Is the file complete?")
+
+
+def read_header(path: Path) -> ImageHeader:
+    """The header of an image file. Raises UserError where it is missing or no image that can be read."""
     if not path.is_file():
         raise UserError(f"{path}: no such image file.")
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             orientation = image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT)
             known = isinstance(orientation, int) and 1 <= orientation <= 8
             return ImageHeader(image.size, _is_transparent(image), orientation if known else _UPRIGHT)
     except Exception as error:  # see `read_image`
-        raise UserError(f"{path}: cannot be read as an image ({str(error)[:200]}). Is the file complete?") from error
+        raise _complaint(path, error) from error
 
 
 def read_image(path: Path | str, upright: bool = False) -> np.ndarray:
@@ -59,18 +93,18 @@ def read_image(path: Path | str, upright: bool = False) -> np.ndarray:
     Raises:
         UserError: the file is missing or no image that can be read.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such image file.")
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             image.load()
             return _to_channels(ImageOps.exif_transpose(image) if upright else image)
     # Pillow's decoders raise more kinds than they document (SyntaxError for a broken PNG, struct.error, ...).
     except Exception as error:
-        raise UserError(f"{path}: cannot be read as an image ({error}). Is the file complete?") from error
+        raise _complaint(path, error) from error
 
 
 def _is_transparent(image) -> bool:
@@ -108,7 +142,7 @@ def write_image(path: Path | str, array: np.ndarray) -> None:
     pixels = array if array.dtype == np.uint8 else to_uint8(array)
     image_format = Image.registered_extensions().get(path.suffix.lower())
     if image_format is None:
-        raise UserError(f"{path}: the suffix {path.suffix!r} names no image format; use .png or .jpg.")
+        raise UserError(f"{path}: the suffix {quoted(path.suffix)} names no image format; use .png or .jpg.")
     write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format=image_format))
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 from nerf_mini.errors import UserError, plain
+from nerf_mini.io.files import real_path
+from nerf_mini.io.images import open_picture
 from nerf_mini.scenes.checks.base import natural
 from nerf_mini.scenes.checks.pictures import BLUR_WIDTH, sharpness
 
@@ -92,7 +94,7 @@ def linked(found: Photos, folder: Path) -> Photos:
     folder.mkdir(parents=True)
     names = found.plain_names
     for photo, name in zip(found.photos, names, strict=True):
-        source = (found.folder / photo.name).resolve()
+        source = real_path(found.folder / photo.name)
         try:
             os.symlink(source, folder / name)
         except OSError:  # a file system without links, or a user without the right to make them
@@ -108,7 +110,7 @@ def _hidden(path: Path) -> bool:
 def _size(file: Path) -> tuple[int, int] | None:
     """Width and height of a picture that can be decoded to its end; None where it cannot."""
     try:
-        with Image.open(file) as image:
+        with open_picture(file) as image:
             width, height = image.size
             image.draft("L", (1, 1))  # a JPEG file in an eighth of its size, which is quick
             image.load()

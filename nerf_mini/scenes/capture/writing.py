@@ -12,6 +12,7 @@ from PIL import Image
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.poses import common_up
+from nerf_mini.io.images import open_picture
 from nerf_mini.scenes.capture.gathering import JPEG, Progress
 from nerf_mini.scenes.capture.models import Model
 from nerf_mini.scenes.scene import Observations, SparsePoints
@@ -65,7 +66,7 @@ def _upright(model: Model) -> Model:
 def _write_picture(source: Path, target: Path, max_size: int) -> tuple[int, int] | None:
     """Link or copy a picture, or write a smaller one and give its size."""
     try:
-        with Image.open(source) as image:
+        with open_picture(source) as image:
             if max(image.size) > max_size:
                 ratio = max_size / max(image.size)
                 size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))

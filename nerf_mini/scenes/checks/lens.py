@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from nerf_mini.geometry.cameras import Cameras
+from nerf_mini.io.images import open_picture
 from nerf_mini.scenes.checks.base import Finding, Survey
 
 NARROWEST, WIDEST = 15.0, 130.0  # degrees across, of photographs without a fisheye
@@ -125,7 +125,7 @@ def _focal_35(path: Path, name: str) -> float | None:
             try:
                 if not file.is_file():
                     continue
-                with Image.open(file) as image:
+                with open_picture(file) as image:
                     value = image.getexif().get_ifd(_EXIF).get(_FOCAL_35)
                     return float(value) if value else None
             except Exception:  # whatever is wrong with the file, its reader will say
