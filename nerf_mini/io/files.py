@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.memory import require_memory
 
 _TEMPORARY_NAME = re.compile(r"\..*\.\d+\.tmp")
 
@@ -100,6 +102,27 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{threading.get_ident()}.tmp")
 
 
+def real_path(path: Path) -> Path:
+    """An absolute path without links; one through links that lead in a circle ends at them, and cannot be opened."""
+    return Path(os.path.realpath(path))
+
+
+def require_no_way_out(folder: Path) -> None:
+    """Raise a UserError if a link within a folder leads out of it: what is written there would end up elsewhere.
+
+    A folder that came from somebody else may hold a link in place of one that is to be written to.
+    """
+    home = real_path(folder)
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place) / name
+            if path.is_symlink() and not real_path(path).is_relative_to(home):
+                raise UserError(
+                    f"{path}: is a link that leads out of {folder}, and what is written there would end up elsewhere."
+                    " Remove it, or put a copy of what it leads to in its place."
+                )
+
+
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file. Raises UserError if the disk is full or the place cannot be written to."""
     try:
@@ -174,16 +197,42 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def require_file(path: Path) -> None:
+    """Raise a UserError unless a path is that of a file: a pipe may never begin, and a device never end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path}: is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or a device'}, not a file.")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises UserError where it cannot be read."""
+    require_file(path)
+    try:
+        require_memory(f"{path}: takes", path.stat().st_size, "Is it the right file?")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def read_text(path: Path) -> str:
+    """The text in a file. Raises UserError where it cannot be read, or is not UTF-8."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read as text (byte {error.start} is not UTF-8).") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises UserError, naming the file and the place, if there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno} ({error.msg})"
         raise UserError(f"{path}: not valid JSON at {place}. Was it cut off?") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8; numbers or nesting without end
+    except (ValueError, RecursionError) as error:  # numbers or nesting without end
         raise UserError(f"{path}: cannot be read as JSON ({str(error)[:100]}).") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold a JSON object.")

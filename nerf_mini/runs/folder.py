@@ -30,6 +30,7 @@ from nerf_mini.io.files import (
     is_temporary,
     read_json,
     remove_leftovers,
+    require_no_way_out,
     to_json,
     undone_on_failure,
     write_atomically,
@@ -188,6 +189,7 @@ def open_run(path: Path) -> Run:
         )
     if not file.is_file():
         raise UserError(f"{path}: is not a run folder; it has no config.json. `nerf-mini train` makes one.")
+    require_no_way_out(path)
     saved = upgraded("config", read_json(file), str(file))
     for key in ("config", "data"):
         if key not in saved:

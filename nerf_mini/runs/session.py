@@ -13,9 +13,9 @@ import numpy as np
 
 from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError, Warn, log_warning
-from nerf_mini.io.files import sync
+from nerf_mini.io.files import real_path, sync
 from nerf_mini.io.images import write_image
-from nerf_mini.rendering.metrics import mse_to_psnr
+from nerf_mini.rendering.metrics import decibels, mse_to_psnr
 from nerf_mini.runs.checkpoint import checkpoint_files, save
 from nerf_mini.runs.evaluation import Report, evaluate_views, spread_indices, target_image
 from nerf_mini.runs.folder import (
@@ -154,13 +154,18 @@ class Session:
         psnr = mse_to_psnr(float(np.mean(errors**2)))
         append_metrics(self.run.metrics, ValidationEntry(step, psnr, views.names[index]))
         if on_message is not None:
-            on_message(f"step {step}: validation PSNR {psnr:.2f} dB, {path}")
+            on_message(f"step {step}: validation PSNR {decibels(psnr)} dB, {path}")
         return psnr
 
     def evaluate(self, most: int = 8, report: Report | None = None) -> Evaluation | None:
-        """Scores of at most `most` test views; None for a data set without a test split."""
+        """Scores of at most `most` test views; None where there are none, or masks leave nothing of them to score."""
         views = _scene(self.trainer).splits.get("test")
-        return None if views is None else evaluate_views(self.trainer, views, spread_indices(len(views), most), report)
+        if views is None:
+            return None
+        chosen = spread_indices(len(views), most)
+        if views.valid is not None and not any(np.any(views.mask(view)) for view in chosen):
+            return None
+        return evaluate_views(self.trainer, views, chosen, report)
 
 
 def start(data: Path, output: Path, config: Config, lock: RunLock | None = None) -> Session:
@@ -172,7 +177,7 @@ def start(data: Path, output: Path, config: Config, lock: RunLock | None = None)
     scene = read_scene(data, config)
     require_free(output)
     trainer = Trainer(config, scene.cameras, scene)
-    run = Run(output, trainer.config, data.resolve(), trainer.cameras)
+    run = Run(output, trainer.config, real_path(data), trainer.cameras)
     session = Session(run, trainer, lock or RunLock(output), borrowed=lock is not None)
     with _kept_on_success(session.lock):
         create_run(run, trainer.state)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.files import real_path
 from nerf_mini.models import make_model
 from nerf_mini.runs.checkpoint import checkpoint_files, load, step_of
 from nerf_mini.runs.folder import Run, open_run
@@ -33,8 +34,8 @@ class RunAt:
 
 def at_step(run: Run, step: int, split: str | None = None, data: Path | None = None) -> RunAt:
     """A run at a checkpoint that is there. Raises UserError where it is gone."""
-    path = run.path.resolve()
-    return RunAt(path, step, _mark(path, step), split, None if data is None else data.resolve())
+    path = real_path(run.path)
+    return RunAt(path, step, _mark(path, step), split, None if data is None else real_path(data))
 
 
 def _mark(path: Path, step: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nerf_mini.errors import UserError
 from nerf_mini.geometry.alignment import in_world
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.poses import common_up, looked_at
@@ -23,6 +24,7 @@ NEAREST_SHARE, NEARER = 1e-3, 0.9  # a view begins before this share of its spar
 MOST_NEAR = 0.75  # however far away the sparse points are: they miss what has no texture
 AHEAD, STANDING_BACK = 0.1, 0.9  # of the least cosine of forward views, and of the way to the nearest thing
 ROOM, FEW_POINTS = 4.0, 50  # half side of a box around opaque pictures; points that are too few to size a box by
+SMALLEST, LARGEST = 1e-9, 1e9  # radius of the middle, in the units of the files
 LEAST_COMMON = 1e-6  # of the mean axes of cameras, below which they have none
 LEAST_TRACK = 3  # pictures that must have seen a point before it is trusted
 
@@ -61,7 +63,13 @@ def _world_of(scene: Scene, space: SpaceKind | None) -> World:
     """What suits the training cameras and the points of a capture; its space may be given."""
     cameras, points = scene.splits["train"].cameras, _trusted(scene.points)
     kind = space or _suitable(scene, cameras)
-    to_capture = _similarity(*(_before if kind == "forward" else _upright)(cameras, points))
+    frame, radius = (_before if kind == "forward" else _upright)(cameras, points)
+    if not SMALLEST <= radius <= LARGEST or not np.isfinite(frame).all():
+        raise UserError(
+            f"{scene.path or scene.name}: what the cameras look at is {radius:g} units away, which cannot be. Are the"
+            " places of cameras, or near and far distances, damaged?"
+        )
+    to_capture = _similarity(frame, radius)
     if space is None and kind == "forward" and not _looks_forward(in_world(cameras, np.linalg.inv(to_capture))):
         kind, to_capture = "unbounded", _similarity(*_upright(cameras, points))
     size = _half_side(scene, _into(points, to_capture)) if kind == "box" else 1.0
@@ -117,7 +125,7 @@ def _upright(cameras: Cameras, points: np.ndarray) -> tuple[np.ndarray, float]:
     frame[:3, :3] = _turned_to(common_up(cameras.poses))
     frame[:3, 3] = looked_at(cameras.poses, middle)
     radius = float(np.median(np.linalg.norm(positions - frame[:3, 3], axis=1)))
-    return frame, radius if radius > 0 else 1.0
+    return frame, radius if radius > SMALLEST else 1.0
 
 
 def _turned_to(up: np.ndarray) -> np.ndarray:

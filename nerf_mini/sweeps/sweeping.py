@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nerf_mini.errors import UserError, Warn, log_warning
-from nerf_mini.io.files import write_bytes
+from nerf_mini.io.files import real_path, write_bytes
 from nerf_mini.pool import Patience, Pool, completed
 from nerf_mini.runs.lock import ask_to_stop
 from nerf_mini.sweeps.data import data_of, prepared
@@ -31,7 +31,7 @@ class Sweep:
 
     def job(self, task: Task) -> Job:
         """What is to be done for a task."""
-        output = self.output.resolve()
+        output = real_path(self.output)
         return Job(
             data_of(task.source, output), output / task.folder, task.config, self.plan.test_views, self.report
         )  # fmt: skip
@@ -56,7 +56,7 @@ def run_sweep(
     """
     left = [task for task in tasks if finished(sweep.job(task)) is None]
     for source in dict.fromkeys(task.source for task in left):
-        prepared(source, sweep.output.resolve())
+        prepared(source, real_path(sweep.output))
     if pool is None:
         _one_after_the_other(sweep, left, done, watch)
     else:

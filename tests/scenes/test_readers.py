@@ -517,3 +517,44 @@ def test_compositing():
     own = np.array([[[0.0, 0.0, 0.0], [0.1, 0.2, 0.3], [1.0, 1.0, 1.0]]])
     np.testing.assert_allclose(composite(rgba, own)[0, 1], [0.1, 0.2, 0.3], atol=1e-6)
     np.testing.assert_allclose(composite(rgba[..., :3], (1.0, 1.0, 1.0)), rgba[..., :3] / 255.0, atol=1e-6)
+
+
+class Unpickled:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, proof):
+        self.proof = proof
+
+    def __reduce__(self):
+        return open, (self.proof, "w")
+
+
+def test_objects_in_an_npz_are_refused_and_never_run(tmp_path):
+    proof = tmp_path / "executed"
+    file = tmp_path / "data.npz"
+    np.savez(file, images=np.zeros((3, 8, 8, 3)), poses=np.array([Unpickled(str(proof))] * 3, object), focal=8.0)
+    proof.unlink(missing_ok=True)
+    with pytest.raises(UserError, match="'poses' is an array of Python objects, which could run programs"):
+        load_scene(file)
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("shape", [(10**11, 8, 8, 3), (2**62, 4)])
+def test_an_npz_that_lies_about_its_size_takes_no_memory(tmp_path, shape):
+    import zipfile
+
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        for name in ("images", "poses", "focal"):
+            raw = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(100)
+            archive.writestr(f"{name}.npy", raw)
+    with pytest.raises(UserError, match=r"'images' should hold \d+ bytes, but \d+ are there"):
+        load_scene(tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("focal", [1e-9, 1e30])
+def test_a_focal_length_that_no_camera_has_is_refused(tmp_path, focal):
+    poses = np.tile(np.eye(4), (3, 1, 1))
+    np.savez(tmp_path / "data.npz", images=np.zeros((3, 8, 8, 3)), poses=poses, focal=focal)
+    with pytest.raises(UserError, match="'focal' must be positive and finite, from 0"):
+        load_scene(tmp_path / "data.npz")

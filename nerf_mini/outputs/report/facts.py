@@ -15,7 +15,7 @@ from nerf_mini.config.repeating import OF_EVERY_RUN, Change, changes, nearest_pr
 from nerf_mini.config.settings import setting_values
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import read_json, write_json
+from nerf_mini.io.files import read_json, real_path, write_json
 from nerf_mini.outputs.report.fingerprint import fingerprint_of
 from nerf_mini.outputs.report.machine import Machine
 from nerf_mini.runs.evaluation import evaluation_file, read_evaluation
@@ -142,7 +142,7 @@ def _behind(trainer: Trainer) -> tuple[float, ...] | None:
 
 def run_name(path: Path) -> str:
     """The name of a run folder, also of "." and of what ends in ".."."""
-    return path.resolve().name or str(path)
+    return real_path(path).name or str(path)
 
 
 def changed_settings(trainer: Trainer, preset: str) -> tuple[Change, ...]:
@@ -169,7 +169,7 @@ def command(run: Run, trainer: Trainer, preset: str) -> str | None:
 def _handed_on(path: Path) -> str:
     """A path for others: from the current folder if it lies in there, else its name. Where this machine keeps it is
     nobody's business."""
-    path = path.resolve()
+    path = real_path(path)
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.paths import orbit_like
-from nerf_mini.io.files import is_number, read_json
+from nerf_mini.io.files import is_number, read_json, real_path
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.report.markup import Markup, joined, tag
 from nerf_mini.outputs.report.page import document
@@ -80,10 +80,10 @@ def _sound(told: Told) -> bool:
 def link_from(page: Path, target: Path) -> str:
     """The address of a file as seen from a page; an absolute one where no relative path leads there."""
     try:
-        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
+        relative = Path(os.path.relpath(real_path(target), real_path(page).parent))
         return quote(os.fsencode(relative.as_posix()))
     except ValueError:  # another drive
-        return target.resolve().as_uri()
+        return real_path(target).as_uri()
 
 
 def gallery_page(cards: Sequence[Card]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.alignment import in_world
-from nerf_mini.io.files import write_bytes, write_json
+from nerf_mini.io.files import real_path, write_bytes, write_json
 from nerf_mini.outputs.overview import cameras_overview
 from nerf_mini.outputs.report.album import Album, spread
 from nerf_mini.outputs.report.comparison import Side, comparison_page
@@ -170,7 +170,7 @@ def _told_apart(sides: Sequence[Side], first: Path, second: Path) -> tuple[Side,
     left, right = sides
     if left.name != right.name:
         return left, right
-    around = [f"{path.resolve().parent.name}/{run_name(path)}" for path in (first, second)]
+    around = [f"{real_path(path).parent.name}/{run_name(path)}" for path in (first, second)]
     if around[0] == around[1]:
         around = [f"{name} ({number})" for number, name in enumerate(around, start=1)]
     return left.called(around[0]), right.called(around[1])

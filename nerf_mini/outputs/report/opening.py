@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.files import real_path
 from nerf_mini.outputs.report.album import Album, spread
 from nerf_mini.runs.evaluation import ScoredView, evaluate_views, evaluation_file, read_evaluation, spread_indices
 from nerf_mini.runs.folder import Run, open_run
@@ -67,7 +68,7 @@ def opened(path: Path, data: Path | None = None, shared: Scene | None = None) ->
 def handed_on(text: str, run: Run) -> str:
     """A sentence for others: the folders of the run and of its data become their names, and that of the user ~."""
     home, data = Path(os.path.expanduser("~")), [] if run.data is None else [run.data]
-    for folder in sorted({run.path, run.path.resolve(), *data, home}, key=lambda folder: -len(str(folder))):
+    for folder in sorted({run.path, real_path(run.path), *data, home}, key=lambda folder: -len(str(folder))):
         if len(folder.parts) > 1:
             text = text.replace(str(folder), "~" if folder == home else folder.name)
     return text

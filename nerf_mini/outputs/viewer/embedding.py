@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.files import real_path
 from nerf_mini.outputs.viewer.listening import address, listen
 from nerf_mini.outputs.viewer.serving import Show
 from nerf_mini.runs.folder import open_run
@@ -98,7 +99,7 @@ def serve(shown: Trainer | Path | str, port: int = 0, embed: bool = True) -> Vie
         named = "scene" if shown.scene is None else shown.scene.name
         folder = save_trainer(shown, Path(kept.name) / (Path(named).name or "scene"))
     else:
-        folder = Path(shown).resolve()
+        folder = real_path(Path(shown))
         open_run(folder)
     return Viewing(folder, {"folder": str(folder), "port": port, "embed": embed}, kept)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.io.files import real_path
 from nerf_mini.outputs.viewer.description import describe
 from nerf_mini.outputs.viewer.jobs import Jobs
 from nerf_mini.outputs.viewer.news import News, Point, State
@@ -53,7 +54,7 @@ class Show:
     def _describe(self) -> None:
         """Cameras and the background of the trainer that is shown: they may be learnt."""
         folder = self._opened.path
-        self._about = describe(self.stage.trainer, folder.resolve().name, str(folder), self._there)
+        self._about = describe(self.stage.trainer, real_path(folder).name, str(folder), self._there)
 
     @property
     def service(self) -> Service:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nerf_mini.errors import UserError, Warn, log_warning
+from nerf_mini.io.files import real_path
 from nerf_mini.outputs.viewer.description import describe
 from nerf_mini.outputs.viewer.jobs import Jobs
 from nerf_mini.outputs.viewer.news import News, State
@@ -54,7 +55,7 @@ class Watching:
     def _describe(self) -> None:
         """Cameras and the background as they are now: they may be learnt."""
         path = self._session.run.path
-        self._about = describe(self._session.trainer, path.resolve().name, str(path), self.photos.exist)
+        self._about = describe(self._session.trainer, real_path(path).name, str(path), self.photos.exist)
         self._described = time.perf_counter()
 
     @property

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.files import real_path
 from nerf_mini.scenes.readers.base import Request, checked_pose, number
 from nerf_mini.scenes.readers.frames import Frame, found_pictures
-from nerf_mini.scenes.readers.intrinsics import Intrinsics
+from nerf_mini.scenes.readers.intrinsics import Intrinsics, checked_intrinsics, checked_size
 from nerf_mini.scenes.readers.pictures import Picture, unique_names
 from nerf_mini.scenes.readers.shots import Shot, background_of, read_views
 from nerf_mini.scenes.readers.splits import every_nth
@@ -52,7 +53,7 @@ def read_blender(request: Request, frames: Mapping[str, Sequence[Frame]]) -> Sce
     views = {split: read_views(part, unique_names([shot.name for shot in part])) for split, part in shots.items()}
     background = background_of([shot for part in shots.values() for shot in part])
     folder = request.path
-    scene = Scene(folder.resolve().name, folder, "blender", views, background, held_out)
+    scene = Scene(real_path(folder).name, folder, "blender", views, background, held_out)
     if request.space is not None:
         scene = settled(scene, request.space, request.near, request.far, request.world)
     return replace(scene, splits={split: scene.splits[split] for split in views if split in request.splits})
@@ -95,4 +96,5 @@ def _intrinsics(content: Mapping[str, Any], picture: Picture, frame: Frame) -> I
     width, height = number(content, "w", file, picture.stored[0]), number(content, "h", file, picture.stored[1])
     focal = number(content, "fl_x", file, 0.5 * width / math.tan(0.5 * angle))
     center = number(content, "cx", file, 0.5 * width), number(content, "cy", file, 0.5 * height)
-    return Intrinsics((width, height), (focal, number(content, "fl_y", file, focal)), center)
+    size = checked_size(width, height, str(file))
+    return checked_intrinsics(size, (focal, number(content, "fl_y", file, focal)), center, str(file))

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from nerf_mini.errors import UserError, listed, log_warning, plain
+from nerf_mini.errors import UserError, listed, log_warning
+from nerf_mini.io.files import read_text, real_path
 from nerf_mini.scenes.readers.base import Reader, Request
 from nerf_mini.scenes.readers.colmap_files import (
     MODELS,
@@ -47,7 +48,7 @@ _LENSES: dict[str, tuple[int, str, tuple[str, ...]]] = {
 
 def _pictures_of(root: Path) -> tuple[Path, str] | None:
     """The folder of a data set and the name of its folder of pictures; looked for above a bare model too."""
-    for base in (root, *root.resolve().parents[:3]):
+    for base in (root, *real_path(root).parents[:3]):
         for name in _PICTURES:
             if (base / name).is_dir() or levels_of(base, name):
                 return base, name
@@ -159,11 +160,7 @@ def _chosen_splits(request: Request, root: Path, names: Sequence[str]) -> Split:
 
 
 def _read_list(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read as a list of names ({plain(str(error))}).") from error
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 
 def _sparse_points(

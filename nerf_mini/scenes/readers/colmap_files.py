@@ -20,6 +20,7 @@ import numpy as np
 
 from nerf_mini.errors import UserError, plain, quoted
 from nerf_mini.geometry.unit_quaternions import rotations
+from nerf_mini.io.files import read_text
 from nerf_mini.scenes.readers.packed import Packed
 
 PARTS = ("cameras", "images")
@@ -232,13 +233,7 @@ def _points_of_bytes(data: Packed) -> ModelPoints:
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     """Lines with their numbers from 1, but for comments. Blank lines count: an image without features has one."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: is no text (byte {error.start} is not UTF-8).") from error
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.lstrip().startswith("#"):
             yield number, line.strip()
 

@@ -11,6 +11,8 @@ from nerf_mini.geometry.lenses import LENSES
 
 LARGEST_SIDE = 1 << 20  # pixels; more is a damaged file
 _WAY_OUT = "Undistort the pictures, for instance with `colmap image_undistorter`."
+SHORTEST_FOCAL, LONGEST_FOCAL = 1e-3, 1e9  # in pixels
+MOST_OFF_CENTER = 1e9  # pixels from the corner to the principal point
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,22 @@ def checked_intrinsics(
         UserError: a value that is not finite or positive, or a lens or coefficient that is unknown.
     """
     for axis, value in zip("xy", focal, strict=True):
-        if not 0 < value < math.inf:
-            raise UserError(f"{where}: the focal length along {axis} must be positive and finite, not {value:g}.")
+        require_focal(value, f"{where}: the focal length along {axis}")
     center = (size[0] / 2, size[1] / 2) if center is None else center
-    if not all(map(math.isfinite, center)):
+    if not all(abs(value) <= MOST_OFF_CENTER for value in center):
         raise UserError(f"{where}: the principal point must be finite, not {center[0]:g}, {center[1]:g}.")
     wanted = {name: value for name, value in (coefficients or {}).items() if value != 0}
     if lens == "radial-tangential" and not wanted:
         lens = "pinhole"
     return Intrinsics(size, focal, center, lens, _parameters(lens, wanted, where))
+
+
+def require_focal(value: float, what: str) -> None:
+    """Raise a UserError for a focal length, in pixels, that no camera has."""
+    if not SHORTEST_FOCAL <= value <= LONGEST_FOCAL:
+        raise UserError(
+            f"{what} must be positive and finite, from {SHORTEST_FOCAL:g} to {LONGEST_FOCAL:g} pixels, not {value:g}."
+        )
 
 
 def _parameters(lens: str, coefficients: Mapping[str, float], where: str) -> tuple[float, ...]:

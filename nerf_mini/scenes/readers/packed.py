@@ -7,14 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError, quoted
-
-
-def read_bytes(file: Path) -> bytes:
-    """The content of a file. Raises UserError where it cannot be read."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
+from nerf_mini.io.files import read_bytes
 
 
 class Packed:

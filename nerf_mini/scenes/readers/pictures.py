@@ -126,7 +126,7 @@ def pictures_in(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     of_others = (".", "dynamic_mask_")
-    named = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    named = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     files = (file for file in named if not file.name.startswith(of_others) and not file.stem.endswith(".alpha"))
     return sorted(file.relative_to(folder).as_posix() for file in files)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from nerf_mini.errors import UserError, quoted
-from nerf_mini.scenes.readers.packed import Packed, read_bytes
+from nerf_mini.io.files import read_bytes
+from nerf_mini.scenes.readers.packed import Packed
 
 _LONGEST_HEADER = 1 << 16  # bytes
 _TYPES = {
@@ -32,7 +33,8 @@ def read_ply_points(file: Path) -> np.ndarray:
     else:
         dtype = np.dtype([(name, _ORDERS[form] + kind) for name, kind in properties.items()])
         records = Packed(file, data, start).take(dtype, count, "vertices")
-        positions = np.stack([records[axis].astype(np.float64) for axis in "xyz"], axis=1)
+        with np.errstate(invalid="ignore"):  # of NaNs, which are found below
+            positions = np.stack([records[axis].astype(np.float64) for axis in "xyz"], axis=1)
     wrong = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(wrong):
         raise UserError(f"{file}: vertex {wrong[0]} is at {positions[wrong[0]].tolist()}, which is no place.")

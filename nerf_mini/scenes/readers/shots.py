@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import LENS_PARAMETERS, Cameras
+from nerf_mini.io.files import real_path
 from nerf_mini.io.images import downscaled_size
+from nerf_mini.io.memory import require_memory
 from nerf_mini.scenes.lens_limits import lens_masks
 from nerf_mini.scenes.readers.base import Request
 from nerf_mini.scenes.readers.intrinsics import Intrinsics
@@ -18,6 +21,7 @@ from nerf_mini.scenes.readers.pictures import Mask, Picture, Size, proportional,
 from nerf_mini.scenes.scene import BLACK, WHITE, Observations, Scene, SparsePoints, Views
 from nerf_mini.scenes.settling import settled
 
+BYTES_AT_WORK = 8  # of a pixel of a picture that is read and shrunk
 FARTHEST = 1e9  # from the origin that a camera may stand, in the units of the files; more is a damaged file
 
 
@@ -112,11 +116,20 @@ def captured(
         )
     if points is not None and points.observations is not None:
         points = replace(points, observations=_observed(points.observations, short))
-    folder = request.path.resolve()
+    if points is not None:
+        _require_near(points.positions, request.path)
+    folder = real_path(request.path)
     name = folder.parent.name if folder.is_file() else folder.name
     scene = Scene(name, request.path, kind, splits, background_of(everything), held_out, points)
     scene = settled(scene, request.space, request.near, request.far, request.world)
     return replace(scene, splits={split: scene.splits[split] for split in splits if split in request.splits})
+
+
+def _require_near(points: np.ndarray, path: Path) -> None:
+    """Raise a UserError where a sparse point (n, 3) is at no place, or further away than anything is."""
+    wrong = np.flatnonzero(~(np.abs(points) <= FARTHEST).all(axis=1))
+    if len(wrong):
+        raise UserError(f"{path}: sparse point {wrong[0]} is at {points[wrong[0]].tolist()}, which cannot be.")
 
 
 def _observed(seen: Observations, short: Mapping[str, str]) -> Observations:
@@ -175,12 +188,13 @@ def read_views(shots: Sequence[Shot], names: Sequence[str]) -> Views:
     counts = np.prod(cameras.size, axis=1)
     starts = np.cumsum(counts) - counts
     channels = 4 if any(shot.picture.has_alpha for shot in shots) else 3
-    try:
-        pixels = np.empty((int(counts.sum()), channels), np.uint8)
-    except MemoryError as error:
-        raise UserError(
-            f"{len(shots)} pictures take {counts.sum() * channels / 1e9:.0f} GB; use --downscale."
-        ) from error
+    total = sum(width * height for width, height in cameras.size.tolist())  # of Python, which does not overflow
+    at_work = max(width * height for width, height in (shot.picture.stored for shot in shots))
+    require_memory(
+        f"{shots[0].where} and others: {len(shots)} pictures take", channels * total + BYTES_AT_WORK * at_work,
+        "Shrink them: --downscale.",
+    )  # fmt: skip
+    pixels = np.empty((total, channels), np.uint8)
 
     def read(view: int) -> np.ndarray | None:
         """Fill in the pixels of a picture; which of them its masks say are valid."""

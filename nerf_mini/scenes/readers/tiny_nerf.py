@@ -1,14 +1,18 @@
 """The single-file data set of the tiny NeRF notebook: an .npz with images, poses and a focal length."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, plain, quoted
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import area_average, downscaled_size, to_uint8
+from nerf_mini.io.memory import require_memory
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
+from nerf_mini.scenes.readers.intrinsics import require_focal
 from nerf_mini.scenes.readers.splits import every_nth
 from nerf_mini.scenes.scene import BLACK, Scene, Views
 from nerf_mini.scenes.settling import settled
@@ -16,6 +20,7 @@ from nerf_mini.scenes.settling import settled
 DEFAULT_NEAR, DEFAULT_FAR = 2.0, 6.0
 FILE_NAME = "tiny_nerf_data.npz"
 _TRAINING_VIEWS = 100
+BYTES_AT_WORK = 4  # for each of an array: read, checked, made bytes
 _KEYS = ("images", "poses", "focal")
 
 
@@ -83,13 +88,33 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
                 raise UserError(f"{file}: lacks {', '.join(map(repr, missing))}; it holds {', '.join(archive)}.")
+            for key in _KEYS:
+                _require_plain(file, key, archive.zip.getinfo(f"{key}.npy"), archive.zip)
             return {key: archive[key] for key in _KEYS}
     except UserError:
         raise
     except Exception as error:  # BadZipFile, zlib.error, MemoryError, TokenError and more
         raise UserError(
-            f"{file}: cannot be read as an .npz archive ({str(error)[:200]}). Is the file complete?"
+            f"{file}: cannot be read as an .npz archive ({plain(str(error))}). Is the file complete?"
         ) from error
+
+
+def _require_plain(file: Path, key: str, entry: ZipInfo, archive: ZipFile) -> None:
+    """Raise a UserError for an array of objects, which only unpickling could read, and for one that does not fit into
+    memory."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise UserError(
+            f"{file}: {key!r} is an array of Python objects, which could run programs and is never read. Save numbers:"
+            " np.savez(file, images=images.astype(np.float32), ...)."
+        )
+    needed = dtype.itemsize * math.prod(shape)
+    if needed > entry.file_size:
+        raise UserError(f"{file}: {key!r} should hold {needed} bytes, but {entry.file_size} are there. Is it complete?")
+    require_memory(f"{file}: {key!r} takes", BYTES_AT_WORK * needed, "Take fewer or smaller images.")
 
 
 def _checked_images(file: Path, images: np.ndarray) -> np.ndarray:
@@ -115,8 +140,9 @@ def _checked_poses(file: Path, poses: np.ndarray, count: int) -> np.ndarray:
 
 def _checked_focal(file: Path, focal: np.ndarray) -> float:
     """The focal length in pixels."""
-    if focal.size != 1 or not np.issubdtype(focal.dtype, np.number) or not 0.0 < focal.item() < np.inf:
-        raise UserError(f"{file}: 'focal' must be one positive number, not {focal!r}.")
+    if focal.size != 1 or focal.dtype.kind not in "iuf" or not 0.0 < focal.item() < np.inf:
+        raise UserError(f"{file}: 'focal' must be one positive number, not {quoted(focal)}.")
+    require_focal(float(focal.item()), f"{file}: 'focal'")
     return float(focal.item())
 
 
