@@ -43,13 +43,21 @@ class Tally:
         return self.tried - len(self.failures)
 
 
-def tally(part: str, seed: int, count: int, told: Callable[[Failure], object] = print, only: str = "") -> Tally:
-    """Try the cases of a part whose names contain `only`; each failure is told at once."""
+def tally(
+    part: str,
+    seed: int,
+    count: int,
+    told: Callable[[Failure], object] = print,
+    only: str = "",
+    trying: Callable[[Case], object] = lambda case: None,
+) -> Tally:
+    """Try the cases of a part whose names contain `only`; `trying` is called before each, `told` of each failure."""
     tried, failures = 0, []
     for case in itertools.islice(PARTS[part](seed, count), count):
         if only not in case.name:
             continue
         tried += 1
+        trying(case)
         fault = tried_out(case)
         if fault is not None:
             failures.append(Failure(part, case.name, fault))

@@ -197,11 +197,17 @@ def _of_the_words(outcome: Outcome) -> str | None:
     page = "─" in outcome.err or "usage:" in outcome.printed  # a parser's frame
     if outcome.code == 2 and len(outcome.err) > (LONGEST_PAGE if page else LONGEST_MESSAGE):
         return f"a message of {len(outcome.err)} characters: {outcome.err[:200]!r}"
-    if outcome.code in (0, 1) and _NOT_FINITE.search(outcome.out):
-        found = _NOT_FINITE.search(outcome.out)
-        assert found is not None
-        return f"a result that is not finite: {outcome.out[max(0, found.start() - 100) : found.end() + 20]!r}"
-    return None
+    found = _NOT_FINITE.search(_without_arguments(outcome)) if outcome.code in (0, 1) else None
+    return None if found is None else f"a result that is not finite: {found[0]} in {outcome.out[-300:]!r}"
+
+
+def _without_arguments(outcome: Outcome) -> str:
+    """The results alone: a user may call a file nan."""
+    text = outcome.out
+    for word in sorted(outcome.arguments, key=len, reverse=True):
+        value = word.partition("=")[2] if word.startswith("-") else word
+        text = text.replace(value, "") if len(value) > 2 else text
+    return text
 
 
 def _of_the_files(outcome: Outcome, may_remain: Sequence[str]) -> str | None:
@@ -258,7 +264,7 @@ def _place(text: str) -> str:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise TooSlow in the body after some seconds, and again each second after, should it be caught."""
+    """Raise TooSlow in the body after some seconds, and again later, should it be caught."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -267,7 +273,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         raise TooSlow
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 30.0)
     try:
         yield
     finally:
