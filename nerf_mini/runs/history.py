@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nerf_mini.errors import UserError
+from nerf_mini.io.files import require_file
 from nerf_mini.runs.records import StepEntry, ValidationEntry
 
 _LONGEST_LINE = 1 << 14  # bytes; an honest one has some hundred
@@ -29,6 +30,8 @@ def read_history(path: Path) -> History:
     Raises UserError for a file that cannot be read.
     """
     steps, validations, damaged = [], [], 0
+    if path.exists():
+        require_file(path)
     try:
         with open(path, "rb") as file:
             while line := file.readline(_LONGEST_LINE):

@@ -15,7 +15,7 @@ from .cases import Case
 from .parts import PARTS
 
 SHARE_OF_MEMORY = 0.6
-HANG = 400.0  # seconds after which the campaign itself gives up
+HANG = 1500.0  # seconds after which the campaign itself gives up
 
 
 def main() -> int:

@@ -57,13 +57,20 @@ def _scene(kind: str) -> Path:
 
 @cache
 def _run(method: str) -> Path:
-    from nerf_mini.cli.program import main
-
     path = _place() / f"run-{method}"
     words = ["train", str(scene()), "--output", str(path), *OPTIONS[method]]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        assert main(words) == 0
+    _quietly(words)
     return path
+
+
+@cache
+def warm_up() -> None:
+    """Have the kernels compiled that cases need: the compiler takes longer than a case may."""
+    for method in OPTIONS:
+        run(method)
+    for kind in ("nerfstudio", "llff"):
+        path = _place() / f"warm-{kind}"
+        _quietly(["train", str(scene(kind)), "--output", str(path), *OPTIONS["instant"], "--no-report"])
 
 
 def copied(source: Path, target: Path) -> Path:
@@ -90,3 +97,11 @@ def _tiny_nerf(file: Path) -> Path:
     images = views.pixels.reshape(len(views), SIZE, SIZE, -1)[..., :3]
     np.savez_compressed(file, images=images, poses=cameras.poses, focal=np.float64(np.asarray(cameras.focal).flat[0]))
     return file
+
+
+def _quietly(words: list[str]) -> None:
+    """Run a sound command line without a word."""
+    from nerf_mini.cli.program import main
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert main(words) == 0, words

@@ -30,6 +30,8 @@ from nerf_mini.scenes import load_scene, loading
 from nerf_mini.scenes.readers.base import Reader
 from nerf_mini.scenes.readers.colmap_files import read_cameras, read_images, read_points
 from nerf_mini.scenes.readers.ply import read_ply_points
+from nerf_mini.scenes.synthetic import CaptureSettings
+from nerf_mini.scenes.synthetic import make_capture as make_synthetic_capture
 
 READ = {"cameras": read_cameras, "images": read_images, "points3D": read_points}
 HUGE = struct.pack("<Q", 2**60)
@@ -468,3 +470,16 @@ def test_a_reader_that_fails_is_named(monkeypatch, tmp_path):
         message = refusal(tmp_path)
         assert "the reader 'bad' (somewhere:bad)" in message
         assert "ZeroDivisionError: one by zero" in message or "gave no scene, but NoneType" in message
+
+
+@pytest.mark.parametrize("instead", ["circle", "folder", "device"])
+def test_a_picture_of_an_llff_capture_that_is_no_file_is_missed(tmp_path, instead):
+    folder = make_synthetic_capture("garden", tmp_path / "llff", CaptureSettings(size=16, views=4, format="llff"))
+    picture = folder / "images" / "IMG_0002.png"
+    picture.unlink()
+    if instead == "folder":
+        picture.mkdir()
+    else:
+        picture.symlink_to(picture if instead == "circle" else "/dev/zero")
+    with pytest.raises(UserError, match=r"has 4 rows, but .* holds 3 pictures"):
+        load_scene(folder)

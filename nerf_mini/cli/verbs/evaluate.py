@@ -9,7 +9,7 @@ from fractions import Fraction
 from nerf_mini.cli.arguments import EvalArguments
 from nerf_mini.cli.progress import say
 from nerf_mini.cli.workers import nothing_lost, pool_of
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, listed
 from nerf_mini.pool import Pool
 from nerf_mini.rendering.metrics import decibels
 from nerf_mini.runs.evaluation import evaluate_run, evaluation_file
@@ -26,7 +26,7 @@ def _protocol_lines(protocol: Protocol) -> Iterator[str]:
     if protocol.refine != "none":
         yield f"of the training cameras, {protocol.refine} were refined; these cameras are {protocol.cameras}"
     if protocol.skipped:
-        yield f"left out, because masks leave nothing to score: {', '.join(protocol.skipped)}"
+        yield f"left out, because masks leave nothing to score: {listed(protocol.skipped, 12)}"
 
 
 def _report(score: ViewScore, scale: Fraction | None = None) -> None:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, TypeAlias
 
-from nerf_mini.errors import UserError, plain
+from nerf_mini.errors import UserError, plain, readable
 from nerf_mini.io.files import to_json
 from nerf_mini.outputs.viewer.arriving import Arriving
 from nerf_mini.outputs.viewer.guard import Guard
@@ -94,7 +94,7 @@ class Server(ThreadingHTTPServer):
         """A connection that broke is no news; anything else is a fault of ours, and worth one line."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            print(f"viewer: {type(error).__name__}: {error}", file=sys.stderr)
+            print(readable(f"viewer: {type(error).__name__}: {error}"), file=sys.stderr)
 
     def start(self) -> None:
         """Answer requests, in threads of their own."""
@@ -142,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
             except OSError:
                 raise
             except Exception as error:  # a fault of ours
-                print(f"viewer: {type(error).__name__}: {error}", file=sys.stderr)
+                print(readable(f"viewer: {type(error).__name__}: {error}"), file=sys.stderr)
                 answer = refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; the terminal says why.")
                 self.close_connection = True
             if answer is not None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, readable
 from nerf_mini.outputs.viewer.jobs import Job, Jobs, Outcome
 from nerf_mini.outputs.viewer.requests import FrameRequest
 from nerf_mini.outputs.viewer.stage import Stage
@@ -42,7 +42,7 @@ def _outcome(job: Job, stage: Stage, limit: float, stop: Callable[[], bool]) -> 
     except UserError as error:
         return error
     except Exception as error:  # a frame that fails ends neither the server nor the training that serves it
-        print(f"viewer: a frame failed with {type(error).__name__}: {error}", file=sys.stderr)
+        print(readable(f"viewer: a frame failed with {type(error).__name__}: {error}"), file=sys.stderr)
         return "failed"
     if frame is not None:
         return frame

@@ -38,8 +38,10 @@ def read_llff(request: Request) -> Scene:
     rows = _read_rows(file)
     names = _names(folder, len(rows), file)
     files, factor = find_pictures(folder, [f"{_FOLDER}/{name}" for name in names], request.downscale)
-    found = [found for found in files if found is not None]
     where = [f"{file}: row {index} ({name})" for index, name in enumerate(names)]
+    found = [found for found in files if found is not None]
+    if len(found) < len(files):
+        raise UserError(f"{where[files.index(None)]}: its picture is missing in {_FOLDER}, or is no file.")
     pictures = open_pictures(found, factor, where)
     shots = []
     for row, name, place, picture in zip(rows, names, where, pictures, strict=True):

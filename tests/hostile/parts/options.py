@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from .. import sound
-from ..cases import Case, Outcome, fault_of, outcome_of
+from ..cases import SECONDS, Case, Outcome, fault_of, outcome_of
 
 NUMBERS = (
     "0", "-0.0", "-1", "1", "2", "1e308", "-1e308", "5e-324", "-5e-324", "2.2250738585072014e-308", "nan", "-nan",
@@ -35,7 +35,7 @@ POSITIONAL = ("<data>", "<run>", "<file>", "<name>", "<outdoors>", "<kind>", "<p
 LONG_WORK = ("--views", "--frames", "--points", "--resolution", "--size", "--rays", "--samples-per-step", "--threads")
 """Options that may be asked for more than a campaign has time for."""
 
-VIEWING = 4.0  # seconds; a server that answers goes on for ever
+VIEWING = 2.0  # seconds; a server that answers goes on for ever
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Verb:
 def cases(seed: int, count: int) -> Iterator[Case]:
     """Command lines of one absurd option, seldom of two or three."""
     verbs = _verbs()
+    if count:
+        sound.warm_up()
     weights = [len(verb.options) ** 0.5 for verb in verbs]
     for number in range(count):
         rng = random.Random(f"options {seed} {number}")
@@ -80,7 +82,7 @@ def _trial(verb: Verb, given: Sequence[tuple[str, str]], flags: Sequence[str]) -
                 words = _without(words, option) + [f"{option}={value}"]
         words += [flag for flag in flags if flag not in words]
         words = [sound_words.get(word, lambda word=word: word)() for word in words]
-        outcome = outcome_of([verb.name, *words], VIEWING if verb.alone else 60.0)
+        outcome = outcome_of([verb.name, *words], VIEWING if verb.alone else SECONDS)
         return None if verb.alone and _listens(outcome) else fault_of(outcome, _outputs(outcome))
 
     return run

@@ -40,6 +40,8 @@ PROOF = "executed"  # the file that code of a data set makes, if it is ever run
 def cases(seed: int, count: int) -> Iterator[Case]:
     """Copies of sound data sets with one to three damages, read by `nerf-mini check` and `train`."""
     kinds = sound.kinds()
+    if count:
+        sound.warm_up()
     for number in range(count):
         rng = random.Random(f"readers {seed} {number}")
         kind = rng.choice(kinds)
