@@ -16,6 +16,10 @@ from nerf_mini.scenes import SPLITS, SceneCameras
 from nerf_mini.scenes.readers.base import checked_pose
 
 LARGEST_SCALE = 1e15  # of a scene in its capture, and its inverse
+FARTHEST = 1e15  # scene units: what lies beyond was never measured, and its square is too much for single precision
+LARGEST_SIDE, FARTHEST_CENTER = 1 << 20, 1e9  # pixels
+FOCAL_LIMITS = 1e-6, 1e12  # pixels
+LARGEST_PARAMETER = 1e9  # of a lens
 _KEYS = ("poses", "focal", "center", "size", "near", "far", "lens", "lens_parameters")
 
 
@@ -58,6 +62,7 @@ def _similarity(value: Any, where: str) -> np.ndarray:
     rigid = matrix.copy()
     rigid[:3, :3] /= scale
     checked_pose(rigid, where)
+    _require(np.abs(matrix[:3, 3]).max() <= FARTHEST, f"{where} moves further than {FARTHEST:g}.")
     return matrix
 
 
@@ -68,10 +73,10 @@ def _space(value: Any, where: str) -> Space | None:
     kind = _under(value, "kind", where)
     _require(kind in SPACES, f"{where}: 'kind' is {quoted(kind)}; it must be one of {', '.join(SPACES)}.")
     x, y, z = _array(_under(value, "center", where), (3,), f"{where}: 'center'").tolist()
+    _require(max(abs(x), abs(y), abs(z)) <= FARTHEST, f"{where}: 'center' is further than {FARTHEST:g} away.")
     radius = _under(value, "radius", where)
-    _require(
-        type(radius) in (int, float) and 0 < radius < np.inf, f"{where}: 'radius' is {quoted(radius)}, not positive."
-    )
+    within = type(radius) in (int, float) and 1 / FARTHEST <= radius <= FARTHEST
+    _require(within, f"{where}: 'radius' is {quoted(radius)}; it must be from {1 / FARTHEST:g} to {FARTHEST:g}.")
     return Space(kind, (x, y, z), float(radius))
 
 
@@ -85,16 +90,23 @@ def _views(values: Any, where: str) -> Cameras:
     matrices = np.stack([checked_pose(pose, f"{where}: camera {index}") for index, pose in enumerate(poses)])
     shapes = {"focal": (count, 2), "center": (count, 2), "size": (count, 2), "near": (count,), "far": (count,)}
     arrays = {key: _array(fields[key], shape, f"{where}: {key!r}") for key, shape in shapes.items()}
-    _require(bool(np.all(arrays["focal"] > 0)), f"{where}: 'focal' must be positive.")
-    size = arrays["size"]
-    _require(bool(np.all((size >= 1) & (size % 1 == 0))), f"{where}: 'size' must hold whole numbers of pixels.")
+    least, most = FOCAL_LIMITS
+    focal, size = arrays["focal"], arrays["size"]
+    _require(bool(np.all((focal >= least) & (focal <= most))), f"{where}: 'focal' must be from {least:g} to {most:g}.")
+    _require(bool(np.all(np.abs(arrays["center"]) <= FARTHEST_CENTER)), f"{where}: 'center' is too far away.")
+    whole = (size >= 1) & (size <= LARGEST_SIDE) & (size % 1 == 0)
+    _require(bool(np.all(whole)), f"{where}: 'size' must hold whole numbers of pixels, at most {LARGEST_SIDE}.")
     near, far = arrays["near"], arrays["far"]
     _require(bool(np.all((near >= 0) & (near < far))), f"{where}: need 0 <= 'near' < 'far' of every camera.")
+    _require(far.max() <= FARTHEST, f"{where}: 'far' must be at most {FARTHEST:g}.")
+    _require(np.abs(matrices[:, :3, 3]).max() <= FARTHEST, f"{where}: a camera is further than {FARTHEST:g} away.")
     lens = fields["lens"]
     known = isinstance(lens, list) and len(lens) == count and all(isinstance(n, str) and n in LENSES for n in lens)
     _require(known, f"{where}: 'lens' is {quoted(lens)}; each camera has one of {', '.join(LENSES)}.")
     parameters = _array(fields["lens_parameters"], (count, None), f"{where}: 'lens_parameters'")
     _require(parameters.shape[1] <= LENS_PARAMETERS, f"{where}: 'lens_parameters' are too many for any lens.")
+    most = LARGEST_PARAMETER
+    _require(bool(np.all(np.abs(parameters) <= most)), f"{where}: 'lens_parameters' must be at most {most:g}.")
     try:
         return Cameras.make(
             matrices, size.astype(np.int64), arrays["focal"], arrays["center"], near, far, lens, parameters
@@ -125,6 +137,6 @@ def _array(value: Any, shape: tuple[int | None, ...], where: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def _require(holds: bool, message: str) -> None:
+def _require(holds: bool | np.bool_, message: str) -> None:
     if not holds:
         raise UserError(message)

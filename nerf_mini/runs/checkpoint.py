@@ -1,24 +1,32 @@
-"""Checkpoints: all that a run needs to go on with the same bits, with checksums of every array."""
+"""Checkpoints: all that a run needs to go on with the same bits, with checksums of every array and of the whole file.
+
+A checkpoint is a .npz file, a zip archive of arrays, as NumPy writes it. The archive's comment, the last bytes of the
+file, is its CRC-32.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
+import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from nerf_mini.errors import UserError
 from nerf_mini.io.files import is_number, remove_leftovers, write_atomically
-from nerf_mini.runs.formats import MEAN, PARAMETERS, SAMPLER, VARIANCE, stamp, upgraded
+from nerf_mini.runs.formats import MEAN, PARAMETERS, SAMPLER, VARIANCE, sealed, stamp, upgraded
 from nerf_mini.training.optimiser import AdamState
 from nerf_mini.training.state import RECENT, TrainingState
+
+_SEAL, _NO_DIGITS = b"crc32 ", b"00000000"  # before and in place of the digits, while they are computed
+_CHUNK = 1 << 20  # bytes
 
 KEPT = 2  # checkpoints that stay; an older one stands in for a newest one that turns out to be damaged
 
@@ -60,9 +68,8 @@ def save(folder: Path, state: TrainingState) -> Path:
     meta = np.array(text)
     path = folder / f"step-{state.step:07d}.npz"
     remove_leftovers(folder, age=0.0)  # nobody else writes here
-    write_atomically(
-        path, lambda file: np.savez(file, allow_pickle=False, meta=meta, checksum=np.array(checksum(meta)), **arrays)
-    )
+    members = {"meta": meta, "checksum": np.array(checksum(meta)), **arrays}
+    write_atomically(path, lambda file: _write_sealed(file, members))
     for old in checkpoint_files(folder)[:-KEPT]:
         with contextlib.suppress(OSError):  # Windows keeps what a viewer is reading; the next save tries again
             old.unlink()
@@ -80,6 +87,8 @@ def load(path: Path, shapes: Shapes, cube_side: float = 1.0) -> TrainingState:
     """
     try:
         meta, arrays = _verified(path)
+        if step_of(path) not in (-1, meta["step"]):
+            raise ValueError(f"it says that it is of step {meta['step']}")
     except Exception as error:  # damaged archives raise more kinds than are documented
         raise UserError(f"{path}: the checkpoint is damaged ({_reason(error)}).") from error
     content = upgraded("checkpoint", {"meta": meta, "arrays": arrays}, str(path), meta, cube_side=cube_side)
@@ -113,10 +122,13 @@ def checksum(array: np.ndarray) -> int:
 
 def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What a file says about itself, and its arrays by name. Raises ValueError where a checksum is wrong."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    whole = _is_whole(path)
+    with zipfile.ZipFile(path) as archive:
+        arrays = {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
     written, text = arrays.pop("checksum", None), arrays.pop("meta")
     meta = json.loads(str(text))
+    if not whole and sealed("checkpoint", meta):
+        raise ValueError("the checksum of the file is missing")
     if written is None and "format" not in meta:
         return meta, arrays  # format 1 has no checksums
     if written is None or int(written) != checksum(text):
@@ -130,6 +142,66 @@ def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return meta, arrays
 
 
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """A member of a .npz file. Raises ValueError unless it is stored as it is and has the size that it says."""
+    with archive.open(member) as file:
+        if np.lib.format.read_magic(file) != (1, 0) or member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{member.filename} is not stored as NumPy does")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+            raise ValueError(f"{member.filename} is not of the size that it says")
+        array = np.frombuffer(bytearray(file.read()), dtype)  # to the end, where zip's own checksum is compared
+    return array.reshape(shape, order="F" if by_columns else "C")
+
+
+class _Counted:
+    """A stream to write to that counts the CRC-32 of what goes through; for that, nothing seeks in it."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.crc = file, 0
+
+    def write(self, data: Any) -> int:
+        self.crc = zlib.crc32(data, self.crc)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _write_sealed(file: BinaryIO, members: Mapping[str, np.ndarray]) -> None:
+    """A .npz file of arrays by name, with its CRC-32 at the end."""
+    stream = _Counted(file)
+    with zipfile.ZipFile(stream, "w") as archive:  # type: ignore[call-overload]
+        archive.comment = _SEAL + _NO_DIGITS
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+    file.seek(-len(_NO_DIGITS), 2)
+    file.write(b"%08x" % stream.crc)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the last bytes of a file are its CRC-32; False where they are not meant to be. Raises ValueError where
+    they are that of another file."""
+    with open(path, "rb") as file:
+        left = file.seek(0, 2) - len(_NO_DIGITS)
+        if left < len(_SEAL):
+            return False
+        file.seek(left - len(_SEAL))
+        if file.read(len(_SEAL)) != _SEAL:
+            return False
+        digits, crc = file.read(), 0
+        file.seek(0)
+        while left:
+            part = file.read(min(left, _CHUNK))
+            if not part:
+                raise ValueError("it became shorter while it was read")
+            crc, left = zlib.crc32(part, crc), left - len(part)
+    if digits != b"%08x" % zlib.crc32(_NO_DIGITS, crc):
+        raise ValueError("the checksum of the file is wrong")
+    return True
+
+
 def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) -> TrainingState:
     """The state from arrays by name. Raises ValueError unless they are those that are expected."""
     expected = {f"{SAMPLER}/{name}": form for name, form in shapes.sampler.items()}
@@ -140,6 +212,8 @@ def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) 
     for name, (shape, dtype) in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype != dtype:
             raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected {dtype} {shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} holds values that are not finite")
     rng = np.random.default_rng()
     rng.bit_generator.state = meta["rng"]
     step, seconds, drawn = int(meta["step"]), float(meta["seconds"]), int(meta["drawn"])
@@ -154,7 +228,14 @@ def _state(meta: dict[str, Any], arrays: dict[str, np.ndarray], shapes: Shapes) 
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    """Why a checkpoint cannot be read, in words for a message: those of this module, or of the system."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, zipfile.BadZipFile):
+        return "it is no whole archive"
+    if isinstance(error, ValueError):
+        return repr(str(error))[1:-1][:200]
+    return f"it holds something else: {type(error).__name__}"
 
 
 def _named(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike
 
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import is_number, read_json, write_json
+from nerf_mini.io.files import is_number
 from nerf_mini.io.images import area_average, composite, shrunk_mask
 from nerf_mini.rendering.images import RenderedImage
 from nerf_mini.rendering.metrics import color_corrected_psnr, psnr, ssim
 from nerf_mini.rendering.registration import registered
 from nerf_mini.runs.folder import Run
+from nerf_mini.runs.pictures import changed_pictures
 from nerf_mini.runs.records import Evaluation, Fit, Protocol, ViewScore
 from nerf_mini.runs.restoring import restored_trainer
+from nerf_mini.runs.sealing import read_sealed, write_sealed
 from nerf_mini.scenes import Views
 from nerf_mini.training import Trainer
 
@@ -169,18 +171,19 @@ def evaluate_run(
     scene, views = run.read_split(split, data)
     indices = spread_indices(len(views), max_views)
     evaluation = evaluate_views(restored_trainer(run, scene, warn), views, indices, report, fit)
-    write_json(evaluation_file(run, split, fit), {"split": split, **evaluation.to_json()})
+    evaluation = evaluation.of_changed(changed_pictures(run.path, scene).views)
+    write_sealed(evaluation_file(run, split, fit), {"split": split, **evaluation.to_json()})
     return evaluation
 
 
 def read_evaluation(path: Path) -> Evaluation:
     """What `evaluate_run` wrote to a file. Raises UserError for one that says something else."""
-    found = read_json(path)
+    found = read_sealed(path)
     try:
         step, seconds = found["step"], found["seconds_per_view"]
         views = tuple(_score_from(row) for row in found["views"])
         fit, refine, exposure, cameras = (found[key] for key in ("fit", "refine", "exposure", "cameras"))
-        skipped = tuple(str(name) for name in found["skipped"])
+        skipped, changed = (tuple(str(name) for name in found.get(key, ())) for key in ("skipped", "changed"))
         if type(step) is not int or not 0 <= step < 1 << 53 or not views:
             raise ValueError("no scores")
         if fit not in get_args(Fit) or not all(isinstance(word, str) for word in (refine, exposure, cameras)):
@@ -189,7 +192,7 @@ def read_evaluation(path: Path) -> Evaluation:
             raise ValueError("no time")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: holds no evaluation ({quoted(error)}). `nerf-mini eval` writes it anew.") from error
-    return Evaluation(step, views, float(seconds), Protocol(fit, refine, exposure, cameras, skipped))
+    return Evaluation(step, views, float(seconds), Protocol(fit, refine, exposure, cameras, skipped, changed))
 
 
 def _score_from(row: dict[str, Any]) -> ViewScore:

@@ -3,17 +3,17 @@ data set.
 
 config.json      the configuration, and where the data set is
 cameras.json     cameras of the data set and bounds of its rays: enough to render without the data set
+pictures.json    digits of its pictures, by which changed ones are known
 metrics.jsonl    one line of JSON per entry, in the order of steps
 checkpoints/     step-NNNNNNN.npz
 training.lock    while it is trained: by whom; see `runs.lock`
 renders/, eval/  what was made of the run
 
-Older formats of the first two, and of checkpoints, are read too; see `runs.formats`.
+The first three and checkpoints have a checksum each, and older formats of them are read too; see `runs.formats`.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,19 +28,20 @@ from nerf_mini.geometry.space import World
 from nerf_mini.io.files import (
     append_line,
     is_temporary,
-    read_json,
     remove_leftovers,
     require_no_way_out,
-    to_json,
     undone_on_failure,
     write_atomically,
-    write_json,
 )
 from nerf_mini.runs import cameras as cameras_file
 from nerf_mini.runs.checkpoint import save, step_of
-from nerf_mini.runs.formats import stamp, upgraded
+from nerf_mini.runs.formats import read_upgraded, stamp
+from nerf_mini.runs.history import line_of, said_in
 from nerf_mini.runs.lock import LOCK, STOP
+from nerf_mini.runs.pictures import FILE as PICTURES
+from nerf_mini.runs.pictures import write_pictures
 from nerf_mini.runs.records import MetricsEntry
+from nerf_mini.runs.sealing import write_sealed
 from nerf_mini.scenes import SPLITS, Scene, SceneCameras, Views, load_scene
 from nerf_mini.training.state import TrainingState
 
@@ -145,7 +146,7 @@ def unfinished_start(path: Path) -> bool:
     return begun and first and all(c.name in _OF_START or is_temporary(c.name) for c in inside)
 
 
-_OF_LOCK, _OF_START = (LOCK, STOP), ("cameras.json", "checkpoints")
+_OF_LOCK, _OF_START = (LOCK, STOP), ("cameras.json", PICTURES, "checkpoints")
 
 
 def require_free(path: Path) -> None:
@@ -158,8 +159,8 @@ def require_free(path: Path) -> None:
         )
 
 
-def create_run(run: Run, state: TrainingState) -> None:
-    """Make the folder of a new run, with its first checkpoint; if that fails, nothing is left behind.
+def create_run(run: Run, state: TrainingState, scene: Scene | None = None) -> None:
+    """Make the folder of a new run on a scene, with its first checkpoint; if that fails, nothing is left behind.
 
     Raises UserError if the folder holds anything already, or cannot be written to.
     """
@@ -168,7 +169,9 @@ def create_run(run: Run, state: TrainingState) -> None:
         for left in [content for content in run.path.iterdir() if content.name not in _OF_LOCK]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     with undone_on_failure(run.path, _OF_LOCK):
-        write_json(run.path / "cameras.json", {**stamp("cameras"), **cameras_file.to_json(run.cameras)})
+        write_sealed(run.path / "cameras.json", {**stamp("cameras"), **cameras_file.to_json(run.cameras)})
+        if scene is not None:
+            write_pictures(run.path, scene)
         save(run.checkpoints, state)
         write_config(run)  # last: a folder with a config.json is a whole run
 
@@ -176,7 +179,7 @@ def create_run(run: Run, state: TrainingState) -> None:
 def write_config(run: Run) -> None:
     """Write config.json."""
     data = None if run.data is None else str(run.data)
-    write_json(run.path / "config.json", {**stamp("config"), "data": data, "config": to_dict(run.config)})
+    write_sealed(run.path / "config.json", {**stamp("config"), "data": data, "config": to_dict(run.config)})
 
 
 def open_run(path: Path) -> Run:
@@ -190,7 +193,7 @@ def open_run(path: Path) -> Run:
     if not file.is_file():
         raise UserError(f"{path}: is not a run folder; it has no config.json. `nerf-mini train` makes one.")
     require_no_way_out(path)
-    saved = upgraded("config", read_json(file), str(file))
+    saved = read_upgraded("config", file)
     for key in ("config", "data"):
         if key not in saved:
             raise UserError(f"{file}: lacks the key {key!r}.")
@@ -199,28 +202,29 @@ def open_run(path: Path) -> Run:
         raise UserError(f"{file}: 'data' is {quoted(data)}; it must be a path, or null.")
     config = from_dict(saved["config"], str(file))
     file = path / "cameras.json"
-    cameras = cameras_file.from_json(upgraded("cameras", read_json(file), str(file)), str(file))
+    cameras = cameras_file.from_json(read_upgraded("cameras", file), str(file))
     return Run(path, config, None if data is None else Path(data), cameras)
 
 
 def append_metrics(path: Path, entry: MetricsEntry) -> None:
     """Add a line to metrics.jsonl."""
-    append_line(path, to_json(entry.to_json()))
+    append_line(path, line_of(entry))
 
 
 def truncate_metrics(path: Path, step: int) -> None:
     """Drop the lines of steps after `step`, which a resumed run writes again, lines that are damaged, and repeated
-    ones: of the same step and kind, the last stays."""
-    if not path.exists():
+    ones: of the same step and kind, the last stays. Raises UserError for a file that cannot be read, or written."""
+    try:
+        lines = path.read_bytes().decode(errors="replace").splitlines()
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
     kept: dict[tuple[int, bool], str] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            found = json.loads(line)
-            if found["step"] <= step:
-                kept[found["step"], "validation_psnr" in found] = line + "\n"
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
+    for line in lines:
+        found = said_in(line)
+        if found is not None and type(found.get("step")) is int and found["step"] <= step:
+            kept[found["step"], "validation_psnr" in found] = line + "\n"
     write_atomically(path, lambda file: file.write("".join(kept.values()).encode()))
 
 
@@ -233,5 +237,5 @@ def remove_temporary_files(run: Run) -> None:
         remove_leftovers(folder)
     for folder in (run.checkpoints, run.renders / "validation"):
         remove_leftovers(folder, age=0.0)
-    for name in ("config.json", "cameras.json", run.metrics.name):
+    for name in ("config.json", "cameras.json", PICTURES, run.metrics.name):
         remove_leftovers(run.path, age=0.0, of=name)

@@ -1,19 +1,23 @@
 """The formats of a run's files, and how files of older ones become new.
 
-config.json, cameras.json and checkpoints say `"format": n`; those of version 0.1.0, which say nothing, are format 1. A
-change of a format is one function here, from the content of format n to that of n + 1, at the end of its kind's list.
+config.json, cameras.json, pictures.json and checkpoints say `"format": n`; those of version 0.1.0, which say nothing,
+are format 1. A change of a format is one function here, from the content of format n to that of n + 1, at the end of
+its kind's list. From format 3 on, the first two and checkpoints have a checksum over the whole file.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nerf_mini import __version__
 from nerf_mini.errors import UserError, quoted
+from nerf_mini.io.files import read_json
+from nerf_mini.runs.sealing import unsealed
 
 # Parts of a checkpoint; an array's name is the path to it, such as parameters/field/coarse/layer0/weight.
 PARAMETERS, MEAN, VARIANCE, SAMPLER = "parameters", "mean", "variance", "sampler"
@@ -56,6 +60,13 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     return {**file, "config": config}
 
 
+def upgrade_config_2_to_3(file: dict[str, Any]) -> dict[str, Any]:
+    """Learning rates decay in another way too. The file has a checksum."""
+    config = copy.deepcopy(file["config"])
+    config["optimiser"].setdefault("decay", "exponential")
+    return {**file, "config": config}
+
+
 def upgrade_cameras_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
     """One pinhole camera at many poses becomes a camera per view; the background becomes a colour."""
     inside, near, far = file["intrinsics"], file["near"], file["far"]
@@ -93,21 +104,58 @@ def upgrade_checkpoint_1_to_2(content: dict[str, Any], cube_side: float) -> dict
 def upgrade_checkpoint_2_to_3(content: dict[str, Any], **context: Any) -> dict[str, Any]:
     """Errors of recent steps are kept, and how many pixels were drawn, which older checkpoints do not know: the mean of
     the errors, and the first pass over all pixels, begin anew. Which blocks of cells are empty follows from the bits.
+    The file has a checksum.
     """
     arrays = {name: array for name, array in content["arrays"].items() if name != f"{SAMPLER}/blocks"}
     return {"meta": {**content["meta"], "recent": [], "drawn": 0}, "arrays": arrays}
 
 
+def only_sealed(content: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """The next format is the same with a checksum."""
+    return content
+
+
 UPGRADES: dict[str, tuple[Callable[..., dict[str, Any]], ...]] = {
-    "config": (upgrade_config_1_to_2,),
-    "cameras": (upgrade_cameras_1_to_2,),
+    "config": (upgrade_config_1_to_2, upgrade_config_2_to_3),
+    "cameras": (upgrade_cameras_1_to_2, only_sealed),
+    "pictures": (),
     "checkpoint": (upgrade_checkpoint_1_to_2, upgrade_checkpoint_2_to_3),
 }
+SEALED_SINCE = {"config": 3, "cameras": 3, "pictures": 1, "checkpoint": 3}  # formats with a checksum of the whole file
 
 
 def stamp(kind: str) -> dict[str, Any]:
     """What a new file of a kind begins with: its format, and the version that writes it."""
     return {"format": len(UPGRADES[kind]) + 1, "version": __version__}
+
+
+def sealed(kind: str, header: dict[str, Any]) -> bool:
+    """Whether a file with this header must have a checksum of the whole."""
+    number = header.get("format", 1)
+    return type(number) is int and number >= SEALED_SINCE[kind]
+
+
+def read_upgraded(kind: str, path: Path) -> dict[str, Any]:
+    """The content of a JSON file of a run, in the newest format of its kind.
+
+    Raises UserError where the file is not as it was written, and as `read_json` and `upgraded`.
+    """
+    content = read_json(path)
+    _checked_format(kind, content, str(path))  # what a later version writes may not be sealed as this one does
+    return upgraded(kind, unsealed(content, str(path), sealed(kind, content)), str(path))
+
+
+def _checked_format(kind: str, header: dict[str, Any], where: str) -> int:
+    """The format that a header names. Raises UserError for one that is none, or newer than this version knows."""
+    number, newest = header.get("format", 1), len(UPGRADES[kind]) + 1
+    if type(number) is not int or number < 1:
+        raise UserError(f"{where}: 'format' is {quoted(number)}; it must be a whole number, at least 1.")
+    if number > newest:
+        raise UserError(
+            f"{where}: has format {quoted(number)} and was written by nerf-mini {quoted(header.get('version'))}; this"
+            f" is {__version__}, which knows formats up to {newest}. Update it: pip install --upgrade nerf-mini."
+        )
+    return number
 
 
 def upgraded(
@@ -123,20 +171,12 @@ def upgraded(
     Raises UserError for a format that is none, or newer than this version knows, and where the content is not what
     its format says.
     """
-    header = content if header is None else header
-    number, newest = header.get("format", 1), len(UPGRADES[kind]) + 1
-    if type(number) is not int or number < 1:
-        raise UserError(f"{where}: 'format' is {quoted(number)}; it must be a whole number, at least 1.")
-    if number > newest:
-        raise UserError(
-            f"{where}: has format {number} and was written by nerf-mini {quoted(header.get('version'))}; this is"
-            f" {__version__}, which knows formats up to {newest}. Update it: pip install --upgrade nerf-mini."
-        )
+    number = _checked_format(kind, content if header is None else header, where)
     try:
         for upgrade in UPGRADES[kind][number - 1 :]:
             content = upgrade(content, **context)
     except KeyError as error:
         raise UserError(f"{where}: lacks the key {quoted(error.args[0])}, or holds a value unknown there.") from error
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise UserError(f"{where}: is damaged: not what format {number} holds ({str(error)[:100]}).") from error
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: is damaged: a value is of another kind than format {number} holds.") from error
     return content

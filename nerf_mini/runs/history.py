@@ -1,17 +1,20 @@
-"""Reading metrics.jsonl: what a run wrote down on the way."""
+"""metrics.jsonl: what a run writes down on the way. Each line ends with the CRC-32 of what it says; those that runs of
+earlier versions wrote have none."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from nerf_mini.errors import UserError
-from nerf_mini.io.files import require_file
-from nerf_mini.runs.records import StepEntry, ValidationEntry
+from nerf_mini.io.files import require_file, to_json
+from nerf_mini.runs.records import MetricsEntry, StepEntry, ValidationEntry
 
+_KEY = "crc32"
 _LONGEST_LINE = 1 << 14  # bytes; an honest one has some hundred
 
 
@@ -49,15 +52,40 @@ def read_history(path: Path) -> History:
     return History(tuple(steps), tuple(validations), damaged)
 
 
-def _entry(line: bytes) -> StepEntry | ValidationEntry | None:
-    """What a line says; None for one that is damaged, or says what is not finite."""
+def line_of(entry: MetricsEntry) -> str:
+    """An entry as a line of metrics.jsonl."""
+    said = json.loads(to_json(entry.to_json()))  # where what is not finite is null
+    return to_json({**said, _KEY: _crc(said)})
+
+
+def said_in(line: bytes | str) -> dict[str, Any] | None:
+    """The values in a line; None for one that is damaged."""
     try:
         found = json.loads(line)
-        if "validation_psnr" in found:
+        intact = isinstance(found, dict) and (_KEY not in found or found.pop(_KEY) == _crc(found))
+    except (ValueError, RecursionError):
+        return None
+    return found if intact else None
+
+
+def _crc(said: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
+
+
+def _entry(line: bytes) -> StepEntry | ValidationEntry | None:
+    """What a line says; None for one that is damaged, or says what is not finite."""
+    found = said_in(line)
+    if found is None:
+        return None
+    kind = ValidationEntry if "validation_psnr" in found else StepEntry
+    names = [field.name for field in fields(kind)]
+    try:
+        if set(found) != set(names):
+            return None
+        if kind is ValidationEntry:
             return ValidationEntry(_step(found), _number(found, "validation_psnr"), str(found["view"]))
-        names = ("seconds", "loss", "psnr", "learning_rate", "rays")
-        return StepEntry(_step(found), *(_number(found, name) for name in names))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return StepEntry(_step(found), *(_number(found, name) for name in names[1:]))
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from nerf_mini import __version__
 from nerf_mini.errors import UserError, Warn, log_warning
-from nerf_mini.io.files import read_json, write_json
 from nerf_mini.pool import Pool, completed
 from nerf_mini.runs.evaluation import (
     evaluate_views,
@@ -31,7 +30,8 @@ from nerf_mini.runs.folder import Run
 from nerf_mini.runs.records import Evaluation, Fit, MultiScaleEvaluation, ViewScore
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.runs.scales import MIP_NERF, scales_file, scales_of
-from nerf_mini.runs.workers import RunAt, at_step, held_trainer
+from nerf_mini.runs.sealing import read_sealed, write_sealed
+from nerf_mini.runs.workers import RunAt, at_step, changed_since, held_trainer
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ def score_view(task: ViewTask) -> Evaluation | str:
     assert task.run.split is not None
     views = trainer.views_of(task.run.split)
     try:
-        return evaluate_views(trainer, views, [task.index], fit=task.fit, scale=float(task.scale))
+        found = evaluate_views(trainer, views, [task.index], fit=task.fit, scale=float(task.scale))
     except UserError:  # there is no other: see `evaluate_views`
         return views.names[task.index]
+    return found.of_changed(changed_since(task.run))
 
 
 def evaluate_on_pool(
@@ -163,15 +164,15 @@ class _Parts:
         """What was written of a view at this checkpoint."""
         file = self.folder / task.file
         with suppress(UserError):  # not there, or damaged: it is scored again
-            if read_json(file).get("mark") == self.mark:
+            if read_sealed(file).get("mark") == self.mark:
                 return read_evaluation(file)
         return None
 
     def write(self, task: ViewTask, part: Evaluation) -> None:
         """Keep the score of a view."""
-        write_json(self.folder / task.file, {"mark": self.mark, **part.to_json()})
+        write_sealed(self.folder / task.file, {"mark": self.mark, **part.to_json()})
 
     def end(self, whole: dict[str, Any]) -> None:
         """Write the file of all scores in place of the parts."""
-        write_json(self.target, whole)
+        write_sealed(self.target, whole)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ class Protocol:
         cameras: with which views were rendered before anything was fitted: "as given", in whose world the refined
             training cameras are held; or "refined", for training views.
         skipped: views of which a mask leaves nothing to score.
+        changed: views, as "split/name", whose pictures are not those that the run began with.
     """
 
     fit: Fit = "none"
@@ -49,6 +50,7 @@ class Protocol:
     exposure: str = "off"
     cameras: Literal["as given", "refined"] = "as given"
     skipped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def scored(self) -> str:
@@ -87,6 +89,10 @@ class Evaluation:
         rows = [(view.name, view.psnr, view.ssim, view.cc_psnr) for view in self.views]
         rows.append((f"mean of {len(self.views)}", self.psnr, self.ssim, self.cc_psnr))
         return table(head, [(name, decibels(psnr), _three(ssim), decibels(cc)) for name, psnr, ssim, cc in rows])
+
+    def of_changed(self, views: tuple[str, ...]) -> Evaluation:
+        """The same scores, of a data set in which these pictures have changed since the run began."""
+        return replace(self, protocol=replace(self.protocol, changed=views))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the means, as in the files of RUN/eval."""

@@ -12,6 +12,7 @@ from nerf_mini.models import Model, make_model
 from nerf_mini.runs.checkpoint import Shapes, checkpoint_files, load_latest, save, step_of
 from nerf_mini.runs.folder import Run, create_run, open_run, same_cameras, write_config
 from nerf_mini.runs.lock import RunLock
+from nerf_mini.runs.pictures import changed_pictures
 from nerf_mini.scenes import Scene
 from nerf_mini.training import Calibration, Trainer
 from nerf_mini.training.memory import parameter_shapes
@@ -41,8 +42,9 @@ def load_trainer(folder: Path, data: Path | Scene | None = None, warn: Warn = lo
     """The trainer of a run folder at its newest sound checkpoint.
 
     Its scene is `data`, a path or a scene made from arrays, or is read from where it was. Where that is gone, the
-    trainer has no scene: it renders, but does not train. Raises UserError if the folder is not a run or is damaged, or
-    if `data` is not that of the run.
+    trainer has no scene: it renders, but does not train. `warn` is told of damaged checkpoints, and of pictures that
+    are not those that the run began with. Raises UserError if the folder is not a run or is damaged, or if `data` is
+    not that of the run.
     """
     run = open_run(folder)
     if isinstance(data, Scene):
@@ -52,6 +54,10 @@ def load_trainer(folder: Path, data: Path | Scene | None = None, warn: Warn = lo
         scene = run.read_scene(data=data)
     else:
         scene = None
+    if scene is not None:
+        changes = changed_pictures(run.path, scene)
+        if changes:
+            warn(f"{scene.path or scene.name}: {changes}")
     return restored_trainer(run, scene, warn)
 
 
@@ -70,7 +76,7 @@ def save_trainer(trainer: Trainer, folder: Path) -> Path:
 def _saved(trainer: Trainer, run: Run) -> Path:
     folder = run.path
     if not (folder / "config.json").is_file():
-        create_run(run, trainer.state)
+        create_run(run, trainer.state, trainer.scene)
         return folder
     saved = open_run(folder)
     same = same_cameras(saved.cameras.train, run.cameras.train)

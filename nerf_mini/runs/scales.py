@@ -10,11 +10,12 @@ from pathlib import Path
 
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import write_json
 from nerf_mini.runs.evaluation import ScoredView, evaluate_views, spread_indices
 from nerf_mini.runs.folder import Run
+from nerf_mini.runs.pictures import changed_pictures
 from nerf_mini.runs.records import MultiScaleEvaluation
 from nerf_mini.runs.restoring import restored_trainer
+from nerf_mini.runs.sealing import write_sealed
 from nerf_mini.scenes import Views
 from nerf_mini.training import Trainer
 
@@ -111,5 +112,7 @@ def evaluate_run_at_scales(
     scene, views = run.read_split(split, data)
     indices = spread_indices(len(views), max_views)
     evaluation = evaluate_scales(restored_trainer(run, scene, warn), views, indices, scales, report)
-    write_json(scales_file(run, split), {"split": split, **evaluation.to_json()})
+    changed = changed_pictures(run.path, scene).views
+    evaluation = MultiScaleEvaluation({scale: found.of_changed(changed) for scale, found in evaluation.scales.items()})
+    write_sealed(scales_file(run, split), {"split": split, **evaluation.to_json()})
     return evaluation

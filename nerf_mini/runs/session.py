@@ -29,6 +29,8 @@ from nerf_mini.runs.folder import (
     truncate_metrics,
 )
 from nerf_mini.runs.lock import RunLock
+from nerf_mini.runs.pictures import FILE as PICTURES
+from nerf_mini.runs.pictures import require_unchanged, write_pictures
 from nerf_mini.runs.records import Evaluation, StepEntry, ValidationEntry
 from nerf_mini.runs.restoring import load_trainer, restored_trainer, save_trainer
 from nerf_mini.runs.signals import interruptible
@@ -180,7 +182,7 @@ def start(data: Path, output: Path, config: Config, lock: RunLock | None = None)
     run = Run(output, trainer.config, real_path(data), trainer.cameras)
     session = Session(run, trainer, lock or RunLock(output), borrowed=lock is not None)
     with _kept_on_success(session.lock):
-        create_run(run, trainer.state)
+        create_run(run, trainer.state, scene)
     return session
 
 
@@ -195,8 +197,8 @@ def resume(
     `lock`, under a lock that the caller holds.
 
     `config` must agree with the run's, but for where the run ends; None takes the run's own. Raises UserError
-    otherwise, listing the differences, where the folder or the data set is not what it should be, and where another
-    process trains the run.
+    otherwise, listing the differences, where the folder, the data set or a picture of it is not what it should be, and
+    where another process trains the run.
     """
     run = open_run(output)
     if config is not None:
@@ -209,9 +211,13 @@ def resume(
         run = replace(run, config=replace(config, precision=run.config.precision))
     own = lock or RunLock(output)
     with _kept_on_success(own):
-        trainer = restored_trainer(run, run.read_scene(data=data), warn)
+        scene = run.read_scene(data=data)
+        require_unchanged(run.path, scene)
+        trainer = restored_trainer(run, scene, warn)
         remove_temporary_files(run)
         truncate_metrics(run.metrics, trainer.step_count)
+        if not (output / PICTURES).exists():  # a run of an earlier version takes these for its pictures
+            write_pictures(output, scene)
     return Session(run, trainer, own, borrowed=lock is not None)
 
 

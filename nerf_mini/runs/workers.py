@@ -12,6 +12,7 @@ from nerf_mini.io.files import real_path
 from nerf_mini.models import make_model
 from nerf_mini.runs.checkpoint import checkpoint_files, load, step_of
 from nerf_mini.runs.folder import Run, open_run
+from nerf_mini.runs.pictures import changed_pictures
 from nerf_mini.runs.restoring import shapes_of
 from nerf_mini.training import Calibration, Trainer
 
@@ -76,3 +77,10 @@ def held_trainer(at: RunAt) -> Trainer:
     shapes = shapes_of(model, Calibration(run.config, run.cameras))
     file = next(file for file in checkpoint_files(run.checkpoints) if step_of(file) == at.step)
     return Trainer(run.config, run.cameras, scene, load(file, shapes, model.region.unit_length))
+
+
+@lru_cache(maxsize=1)
+def changed_since(at: RunAt) -> tuple[str, ...]:
+    """Which pictures of the data set that `held_trainer` read are not those that the run began with."""
+    scene = held_trainer(at).scene
+    return () if scene is None else changed_pictures(at.path, scene).views

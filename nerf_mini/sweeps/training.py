@@ -13,7 +13,7 @@ import numpy as np
 
 from nerf_mini.config import Config, to_dict
 from nerf_mini.errors import UserError
-from nerf_mini.io.files import is_number, read_json, to_json, write_bytes, write_json
+from nerf_mini.io.files import is_number, to_json, write_bytes
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.report import report_of_run
 from nerf_mini.outputs.report.machine import Machine
@@ -22,6 +22,7 @@ from nerf_mini.runs.evaluation import ScoredView, evaluate_views, evaluation_fil
 from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.lock import RunLock
 from nerf_mini.runs.records import Evaluation
+from nerf_mini.runs.sealing import read_sealed, write_sealed
 from nerf_mini.runs.session import Session, resume, start
 from nerf_mini.training import StepReport
 
@@ -77,7 +78,7 @@ def finished(job: Job) -> Outcome | None:
     if not file.is_file():
         return None
     try:
-        found = read_json(file)
+        found = read_sealed(file)
         if found.pop("format") != FORMAT or found.pop("mark") != job.mark:
             return None
         outcome = Outcome(**found)
@@ -116,7 +117,7 @@ def _trained(job: Job, lock: RunLock, watch: Watch) -> Outcome:
         report_of_run(job.run, max_views=len(scores.views) if scores else 1)
     outcome = _outcome(session, scores)
     plain = {key: value for key, value in asdict(outcome).items() if key not in ("error", "interrupted")}
-    write_json(job.run / RESULT, {"format": FORMAT, "mark": job.mark, **plain})
+    write_sealed(job.run / RESULT, {"format": FORMAT, "mark": job.mark, **plain})
     return outcome
 
 
@@ -152,7 +153,7 @@ def _scored(session: Session, job: Job) -> Evaluation | None:
                 write_bytes(session.run.renders / name, webp([shrunk(to_uint8(np.asarray(picture)), LONGEST)]))
 
     scores = evaluate_views(trainer, views, indices, keep)
-    write_json(evaluation_file(session.run, "test"), {"split": "test", **scores.to_json()})
+    write_sealed(evaluation_file(session.run, "test"), {"split": "test", **scores.to_json()})
     return scores
 
 

@@ -65,6 +65,8 @@ def assert_names(message: str, *parts) -> None:
 def edit(file: Path, change) -> None:
     content = json.loads(file.read_text())
     change(content)
+    if "checksum" in content:
+        content["checksum"] = None  # a file of a run that was edited on purpose
     file.write_text(json.dumps(content))
 
 
@@ -319,8 +321,8 @@ RUN_DAMAGES = {
     "cameras-lack-background": ("cameras.json", forget("background"), ["'background'"]),
     "cameras-newer": (
         "cameras.json",
-        lambda f: edit(f, lambda c: c.update(format=3)),
-        ["format 3", "knows formats up to 2"],
+        lambda f: edit(f, lambda c: c.update(format=4)),
+        ["format 4", "knows formats up to 3"],
     ),
     "config-newer": (
         "config.json",
@@ -331,6 +333,16 @@ RUN_DAMAGES = {
     "config-says-it-is-old": ("config.json", lambda f: edit(f, lambda c: c.update(format=1)), ["lacks the key"]),
     "cameras-say-they-are-old": ("cameras.json", forget("format"), ["lacks the key 'intrinsics'"]),
     "config-data-no-path": ("config.json", lambda f: edit(f, lambda c: c.update(data=3)), ["'data' is 3"]),
+    "config-changed": (
+        "config.json",
+        lambda file: file.write_text(file.read_text().replace('"seed": 0', '"seed": 1')),
+        ["its checksum does not fit", "edited on purpose", '"checksum": null'],
+    ),
+    "cameras-lack-checksum": (
+        "cameras.json",
+        lambda file: file.write_text(file.read_text().replace('"checksum"', '"chccksum"')),
+        ["lacks its checksum", '"checksum": null'],
+    ),
     "cameras-no-object": ("cameras.json", lambda file: file.write_text("7"), []),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nerf_mini.cli.program import main
-from nerf_mini.config import from_dict, from_preset
+from nerf_mini.config import from_dict, from_preset, to_dict
 from nerf_mini.errors import UserError
 from nerf_mini.runs.checkpoint import checkpoint_files
 from nerf_mini.runs.folder import open_run
@@ -80,6 +80,19 @@ def test_an_old_configuration_keeps_every_setting():
     )  # fmt: skip
     old["config"]["training"]["max_steps"] = None  # bound by time: the rate decayed over it
     assert upgraded("config", old, "config.json")["config"]["optimiser"]["decay_steps"] is None
+
+
+def test_a_configuration_of_format_2_decays_as_it_did():
+    config = to_dict(from_preset("small", decay="exponential"))
+    del config["optimiser"]["decay"]
+    file = {"format": 2, "version": "0.2.0", "data": None, "config": config}
+    assert from_dict(upgraded("config", file, "x")["config"], "x") == from_preset("small", decay="exponential")
+    assert upgraded("config", {**file, "config": {"optimiser": {"decay": "cosine"}}}, "x")["config"] == {
+        "optimiser": {"decay": "cosine"}
+    }  # fmt: skip
+    for wrong in (None, "text", {"optimiser": 3}, {}):
+        with pytest.raises(UserError, match="x: "):
+            upgraded("config", {**file, "config": wrong}, "x")
 
 
 @pytest.mark.parametrize(("name", "color"), [("white", 1.0), ("random", 1.0), ("black", 0.0)])

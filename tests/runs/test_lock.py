@@ -190,7 +190,7 @@ def test_a_start_that_was_killed_is_made_anew(blobs, tmp_path, tiny_config, caps
         assert "start it again with the same command, without --resume" in " ".join(capsys.readouterr().err.split())
         start(blobs, run, tiny_config()).train()
         assert {p.name for p in run.iterdir()} == {
-            "cameras.json", "checkpoints", "config.json", "metrics.jsonl", "renders"
+            "cameras.json", "checkpoints", "config.json", "metrics.jsonl", "pictures.json", "renders"
         }  # fmt: skip
         for folder in (run, tmp_path / "whole"):
             shutil.rmtree(folder)

@@ -27,6 +27,8 @@ def _protocol_lines(protocol: Protocol) -> Iterator[str]:
         yield f"of the training cameras, {protocol.refine} were refined; these cameras are {protocol.cameras}"
     if protocol.skipped:
         yield f"left out, because masks leave nothing to score: {listed(protocol.skipped, 12)}"
+    if protocol.changed:
+        yield f"warning: not the pictures that the run began with: {listed(protocol.changed)}"
 
 
 def _report(score: ViewScore, scale: Fraction | None = None) -> None:

@@ -15,12 +15,13 @@ from nerf_mini.config.repeating import OF_EVERY_RUN, Change, changes, nearest_pr
 from nerf_mini.config.settings import setting_values
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
-from nerf_mini.io.files import read_json, real_path, write_json
+from nerf_mini.io.files import real_path
 from nerf_mini.outputs.report.fingerprint import fingerprint_of
 from nerf_mini.outputs.report.machine import Machine
 from nerf_mini.runs.evaluation import evaluation_file, read_evaluation
 from nerf_mini.runs.folder import Run
 from nerf_mini.runs.records import Evaluation, Fit
+from nerf_mini.runs.sealing import read_sealed, write_sealed
 from nerf_mini.training import Trainer
 
 FORMAT = 1
@@ -200,7 +201,7 @@ def _machine_of(file: Path, mark: str) -> Machine | None:
     if not file.is_file():
         return None
     try:
-        saved = read_json(file)
+        saved = read_sealed(file)
         if saved.get("fingerprint") != mark or not isinstance(saved.get("trained_on"), dict):
             return None
         found = Machine(**saved["trained_on"])
@@ -212,7 +213,7 @@ def _machine_of(file: Path, mark: str) -> Machine | None:
 
 def write_facts(facts: Facts, path: Path, **more: Any) -> None:
     """report.json, with what else is to be said."""
-    write_json(path, {**facts.to_json(), **more})
+    write_sealed(path, {**facts.to_json(), **more})
 
 
 __all__ = ["Facts", "FittedScore", "SplitFacts", "gather", "run_name", "write_facts"]

@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 from nerf_mini.errors import UserError
 from nerf_mini.geometry.paths import orbit_like
-from nerf_mini.io.files import is_number, read_json, real_path
+from nerf_mini.io.files import is_number, real_path
 from nerf_mini.io.images import to_uint8
 from nerf_mini.outputs.report.markup import Markup, joined, tag
 from nerf_mini.outputs.report.page import document
 from nerf_mini.outputs.report.pictures import data_uri, webp, webp_uri
 from nerf_mini.outputs.report.wording import counted, duration, figure
+from nerf_mini.runs.sealing import read_sealed
 from nerf_mini.training import Trainer
 
 FRAMES, MILLISECONDS = 24, 110
@@ -60,7 +61,7 @@ def reported(file: Path, step: int) -> Told | None:
     if not file.is_file():
         return None
     try:
-        found = read_json(file)
+        found = read_sealed(file)
         told = Told(
             found["psnr"], len(found["scores"]["views"]) if found["scores"] else 0, found["step"], found["seconds"],
             found["method"],

@@ -12,6 +12,7 @@ from nerf_mini.io.files import real_path
 from nerf_mini.outputs.report.album import Album, spread
 from nerf_mini.runs.evaluation import ScoredView, evaluate_views, evaluation_file, read_evaluation, spread_indices
 from nerf_mini.runs.folder import Run, open_run
+from nerf_mini.runs.pictures import Changes, changed_pictures
 from nerf_mini.runs.records import Evaluation
 from nerf_mini.runs.restoring import restored_trainer
 from nerf_mini.scenes import Scene, Views
@@ -26,14 +27,16 @@ class OpenedRun:
     """A run with its trainer.
 
     Attributes:
-        problems: sentences about damaged checkpoints.
+        problems: sentences about damaged checkpoints and changed pictures.
         missing_data: why the data set could not be read; None where it was.
+        changed: views whose pictures are not those that the run began with, as in `Protocol`.
     """
 
     run: Run
     trainer: Trainer
     problems: tuple[str, ...] = ()
     missing_data: str | None = None
+    changed: tuple[str, ...] = ()
 
     @property
     def views(self) -> Views | None:
@@ -61,8 +64,11 @@ def opened(path: Path, data: Path | None = None, shared: Scene | None = None) ->
                 raise
             missing = handed_on(str(error), run)
     problems: list[str] = []
+    changes = Changes(run.path) if scene is None else changed_pictures(run.path, scene)
+    if changes:
+        problems.append(f"{str(changes)[0].upper()}{str(changes)[1:]}")
     trainer = restored_trainer(run, scene, problems.append)
-    return OpenedRun(run, trainer, tuple(handed_on(problem, run) for problem in problems), missing)
+    return OpenedRun(run, trainer, tuple(handed_on(problem, run) for problem in problems), missing, changes.views)
 
 
 def handed_on(text: str, run: Run) -> str:
@@ -139,6 +145,7 @@ def _saved_scores(found: OpenedRun) -> Evaluation | None:
     except UserError:  # it is taken anew
         return None
     fits = scores.step == found.trainer.step_count and scores.protocol.fit == "none"
+    fits = fits and (found.views is None or scores.protocol.changed == found.changed)
     return scores if fits else None
 
 

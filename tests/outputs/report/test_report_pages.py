@@ -150,7 +150,7 @@ def test_scores_of_an_evaluation_of_the_same_step_are_taken(own_run, monkeypatch
     assert main(["eval", str(own_run)]) == 0
     file = own_run / "eval" / "test.json"
     content = json.loads(file.read_text())
-    content["views"][0]["psnr"] = content["views"][0]["psnr"] + 1
+    content["views"][0]["psnr"], content["checksum"] = content["views"][0]["psnr"] + 1, None
     file.write_text(json.dumps(content))
     told = json.loads(report_of_run(own_run).with_suffix(".json").read_text())
     assert told["scores"]["views"][0]["psnr"] == content["views"][0]["psnr"]
@@ -171,6 +171,7 @@ def test_equal_pictures_have_no_bound(own_run):
     content = json.loads(file.read_text())
     for view in content["views"]:
         view["psnr"] = view["ssim"] = None
+    content["checksum"] = None
     file.write_text(json.dumps(content))
     page = sound(report_of_run(own_run))
     assert "∞" in page.words
@@ -192,7 +193,7 @@ def test_masked_pixels_are_hatched_and_said(own_run, monkeypatch, blobs):
 
 def test_without_its_data_a_run_shows_what_it_can(own_run, tmp_path):
     def move(content):
-        return {**content, "data": str(tmp_path / "gone")}
+        return {**content, "data": str(tmp_path / "gone"), "checksum": None}
 
     config = own_run / "config.json"
     config.write_text(json.dumps(move(json.loads(config.read_text()))))
@@ -317,7 +318,7 @@ def test_a_gallery_takes_nothing_from_a_report_that_is_damaged(reported_run, tmp
     file = tmp_path / "report.json"
     file.write_text(json.dumps(told))
     assert reported(file, told["step"]) is not None
-    file.write_text(json.dumps({**told, key: value}))
+    file.write_text(json.dumps({**told, key: value, "checksum": None}))
     taken = reported(file, told["step"])
     assert taken is None or (key == "scores" and not value and taken.views == 0)
 

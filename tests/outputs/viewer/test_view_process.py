@@ -170,7 +170,7 @@ def test_options_of_the_viewer_without_it_are_refused(blobs, tmp_path, capsys, o
 
 def test_a_run_without_its_data_has_cameras_without_pictures(own_run):
     saved = json.loads((own_run / "config.json").read_text())
-    (own_run / "config.json").write_text(json.dumps({**saved, "data": str(own_run / "gone")}))
+    (own_run / "config.json").write_text(json.dumps({**saved, "data": str(own_run / "gone"), "checksum": None}))
     show = Show(own_run)
     assert len(show.info()["cameras"]) == 13 and not any(camera["photo"] for camera in show.info()["cameras"])
     assert show.photos.thumbnail(0) is None
