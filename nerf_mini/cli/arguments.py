@@ -346,6 +346,11 @@ class BenchmarkArguments:
     """Write the figures to this file, as a list of records."""
     rounds: Annotated[int, Between(1, 10_000)] = 5
     """Timings per figure; the median counts."""
+    compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Instead of all that: time steps and a picture in units of a yardstick, compare with the last other version that
+    this history knows on this machine, and add this one to it. Ends with 2 where something has become slower."""
+    tolerance: float = 1.3
+    """With --compare: how many times as long as before a thing may take."""
 
 
 def default_folder(data: Path, method: str) -> Path:
