@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from ..cases import Case
-from . import faults, kills, options, readers
+from . import faults, kills, options, readers, run_folders
 
 PARTS: dict[str, Callable[[int, int], Iterator[Case]]] = {
     "readers": readers.cases,
     "options": options.cases,
+    "run_folders": run_folders.cases,
     "kills": kills.cases,
     "faults": faults.cases,
 }
