@@ -231,11 +231,11 @@ def truncate_metrics(path: Path, step: int) -> None:
 def remove_temporary_files(run: Run) -> None:
     """Remove what trainings of a run that were killed have left of files they wrote; for who holds its lock.
 
-    What other processes may be writing, such as pictures and reports, goes when it is old.
+    What other processes may be writing, such as pictures, goes when it is old.
     """
     for folder in (run.path, *(path for path in run.path.rglob("*") if path.is_dir() and not path.is_symlink())):
         remove_leftovers(folder)
     for folder in (run.checkpoints, run.renders / "validation"):
         remove_leftovers(folder, age=0.0)
-    for name in ("config.json", "cameras.json", PICTURES, run.metrics.name):
+    for name in ("config.json", "cameras.json", PICTURES, run.metrics.name, "report.html", "report.json"):
         remove_leftovers(run.path, age=0.0, of=name)

@@ -40,6 +40,10 @@ from nerf_mini.training import StepReport, Trainer
 SessionEnd = Literal["steps", "time", "interrupted"]
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass
 class Session:
     """A trainer that writes into a run folder as it goes on.
@@ -55,7 +59,7 @@ class Session:
     trainer: Trainer
     lock: RunLock
     borrowed: bool = False
-    interrupted: Callable[[], bool] = lambda: False
+    interrupted: Callable[[], bool] = _never
     saved_step: int | None = None
 
     def train(
@@ -72,11 +76,16 @@ class Session:
         before stays.
         """
         self.lock.acquire()
-        try:
-            return self._train(max_seconds, on_step, on_message)
-        finally:
-            if not self.borrowed:
-                self.lock.release()
+        with interruptible() as signalled:  # until the lock is given back, which no signal is to cut in half
+            self.interrupted = lambda: signalled() or self.lock.stop_asked
+            try:
+                end = self._train(max_seconds, on_step, on_message)
+            finally:
+                if not self.borrowed:
+                    self.lock.release()
+            interrupted = self.interrupted()
+            self.interrupted = _never  # without a cycle the trainer goes with the session, and its memory with it
+        return "interrupted" if interrupted else end
 
     def _train(
         self,
@@ -96,16 +105,14 @@ class Session:
             stepping = True
             return self.interrupted()
 
-        with interruptible() as signalled:
-            self.interrupted = lambda: signalled() or self.lock.stop_asked
-            try:
-                end = self.trainer.train(max_seconds=max_seconds, on_step=after)
-            except UserError as error:
-                files = checkpoint_files(self.run.checkpoints)
-                if not stepping or not files:
-                    raise
-                raise UserError(f"{error} The last good checkpoint is {files[-1]}.") from error
-            self.save()
+        try:
+            end = self.trainer.train(max_seconds=max_seconds, on_step=after)
+        except UserError as error:
+            files = checkpoint_files(self.run.checkpoints)
+            if not stepping or not files:
+                raise
+            raise UserError(f"{error} The last good checkpoint is {files[-1]}.") from error
+        self.save()
         return "interrupted" if end == "stopped" else end
 
     def save(self) -> None:

@@ -7,12 +7,14 @@ from .cases import Case, Outcome, fault_of, outcome_of
 from .parts import PARTS
 
 SHARE = 40  # cases of each part
+SHARES = {"kills": 4, "faults": 23}  # where a case takes seconds, or a process of its own
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_share_of_each_part_holds(part):
-    found = tally(part, seed=7, count=SHARE)
-    assert found.tried in (0, SHARE), "a part has fewer cases than it was asked for"
+    share = SHARES.get(part, SHARE)
+    found = tally(part, seed=7, count=share)
+    assert found.tried in (0, share), "a part has fewer cases than it was asked for"
     assert not found.failures, "\n".join(map(str, found.failures))
 
 

@@ -1,5 +1,6 @@
 """Training into a folder: stopped in any way, it goes on with the same bits; trainers become runs and back."""
 
+import gc
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -460,3 +462,16 @@ def test_whoever_holds_up_a_training_sees_the_interruption(blobs, tmp_path, tiny
 
     assert session.train(on_step=on_step) == "interrupted"
     assert last_checkpoint(tmp_path / "run").name == "step-0000004.npz"
+
+
+def test_a_trainer_goes_with_its_session(blobs, tmp_path, tiny_config):
+    """Its memory, which the collector of cycles knows nothing of, is free at once."""
+    session = start(blobs, tmp_path / "run", tiny_config(max_steps=2))
+    trainer = weakref.ref(session.trainer)
+    gc.disable()
+    try:
+        session.train(on_step=lambda report: None)
+        del session
+        assert trainer() is None
+    finally:
+        gc.enable()

@@ -16,6 +16,7 @@ from .. import sound
 from ..cases import Case, Outcome, fault_of, outcome_in_process, outcome_of
 
 MOST = 400  # kills; one takes some seconds
+SECONDS = 600.0  # without an end: a hang, also on a busy machine that compiles kernels
 METHODS = ("nerf", "instant")
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 CHILD = "import sys; from tests.hostile.dying import main; sys.exit(main())"
@@ -54,7 +55,7 @@ def _arguments(method: str, target: Path, resumed: bool) -> list[str]:
 def _kill(method: str, target: Path, index: int, number: int, resumed: bool) -> str | None:
     """Train in a process that a signal ends at a moment; what did not hold when it died."""
     words = [index, number, target.parent / "log", target, *_arguments(method, target, resumed)]
-    outcome = outcome_in_process(words, code=CHILD, environment={"NUMBA_NUM_THREADS": "1"})
+    outcome = outcome_in_process(words, code=CHILD, environment={"NUMBA_NUM_THREADS": "1"}, seconds=SECONDS)
     if number == signal.SIGKILL:
         return None if outcome.code in (-number, 0) else f"was not killed, but ended with {outcome.code}: {outcome.err}"
     fault = fault_of(outcome, codes=(0, 128 + number))
@@ -127,6 +128,6 @@ def _moments(method: str) -> list[tuple[int, str]]:
 def _observed(method: str) -> tuple[Path, list[str]]:
     place = Path(tempfile.mkdtemp(prefix="hostile-whole-", dir=sound.scene().parent))
     words = [-1, 0, place / "log", place / "run", *_arguments(method, place / "run", resumed=False)]
-    outcome = outcome_in_process(words, code=CHILD, environment={"NUMBA_NUM_THREADS": "1"}, seconds=600)
+    outcome = outcome_in_process(words, code=CHILD, environment={"NUMBA_NUM_THREADS": "1"}, seconds=SECONDS)
     assert outcome.code == 0, outcome.err
     return place / "run", (place / "log").read_text().splitlines()
