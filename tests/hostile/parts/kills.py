@@ -73,7 +73,7 @@ def _goes_on(method: str, target: Path) -> str | None:
         advice = outcome_of(_arguments(method, target, resumed=True))
         if "without --resume" not in " ".join(advice.err.split()):
             return f"--resume does not say what to do: {advice.err[:300]!r}"
-    outcome: Outcome = outcome_of(_arguments(method, target, resumed))
+    outcome: Outcome = outcome_of(_arguments(method, target, resumed), SECONDS)
     fault = fault_of(replace(outcome, changed=()), codes=(0,))  # which may clear temporary files away
     return fault or _of_locks(target) or _differences(target, _whole(method))
 
