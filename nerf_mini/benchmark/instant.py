@@ -67,7 +67,7 @@ def stages(step: InstantStep) -> list[Part]:
     jitter, all_rays = rng.random(count, np.float32), batch.rays(views.cameras)
 
     def see() -> Samples:
-        return sampler.visible(all_rays, jitter, field.density(parameters))
+        return sampler.visible(all_rays, jitter, field.density(parameters), sampler.schedule.least_weight)
 
     samples = see()
     rays = all_rays[: len(samples.counts)]

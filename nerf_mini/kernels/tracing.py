@@ -52,16 +52,21 @@ def place_front(alive, counts, ends, rays, cube, t, out):
 
 
 @parallel_kernel
-def see_front(alive, counts, ends, t, density, steps, deepest, depth, candidate, out_seen):
-    """How many of a front's samples can be seen: those in front of which the optical depth is below `deepest`.
+def see_front(alive, counts, ends, t, density, steps, deepest, least, depth, candidate, out_seen):
+    """The samples of a front that can be seen, in place at the beginning of the rows of t, and how many they are: those
+    in front of which the optical depth is below `deepest`, and whose weight is at least `least`.
 
     depth (rays,) goes on from what it was; a ray that reaches `deepest` is at its END.
     """
     for k in prange(alive.size):
         ray, first, seen = alive[k], ends[k] - counts[k], 0
-        while seen < counts[k] and depth[ray] < deepest:
-            depth[ray] += density[first + seen] * step_at(t[k, seen], steps)
-            seen += 1
+        for i in range(counts[k]):
+            if depth[ray] >= deepest:
+                break
+            weight, depth[ray] = weight_and_depth(depth[ray], density[first + i], step_at(t[k, i], steps))
+            if weight >= least:
+                t[k, seen] = t[k, i]
+                seen += 1
         if depth[ray] >= deepest:
             candidate[ray] = END
         out_seen[k] = seen

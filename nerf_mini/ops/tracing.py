@@ -111,16 +111,17 @@ def see_front(
     steps: Steps,
     opaque: float,
     progress: RayProgress,
+    least: float = 0.0,
 ) -> np.ndarray:
     """How many of a front's samples (alive,) int64 can be seen: those in front of which the optical depth is below
-    `opaque`, where a ray ends.
+    `opaque`, where a ray ends, and whose weight is at least `least`. They move to the beginning of the rows of t.
 
     density (points,) is the field's at the points of `place_front`; each sample adds its density times its step.
     Candidates and depths in `progress` move on in place.
     """
     seen = np.empty(len(alive), np.int64)
     kernels.see_front(
-        alive, counts, np.cumsum(counts), t, density, steps, opaque, progress.depth, progress.candidate, seen
+        alive, counts, np.cumsum(counts), t, density, steps, opaque, least, progress.depth, progress.candidate, seen
     )
     return seen
 

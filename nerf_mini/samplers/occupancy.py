@@ -34,6 +34,8 @@ class OccupancySchedule:
         long_steps: (until step, factor). Early on the region is full of fog: march with longer steps,
         small_batches: and train on fewer samples.
         transmittance: what is seen through less than this is not looked at.
+        least_weight: samples of less weight have no part in a training step. They would hardly change a colour, and
+            other rays take their place.
         front, front_samples: samples evaluated together, of each ray, and of all rays at least.
         usual_samples: mean of all rays, once the air is clear, those that meet nothing included.
         max_rays: of a step.
@@ -50,6 +52,7 @@ class OccupancySchedule:
     long_steps: tuple[tuple[int, int], ...] = ((64, 4), (128, 2))
     small_batches: tuple[tuple[int, int], ...] = ((128, 4), (256, 2))
     transmittance: float = 1e-4
+    least_weight: float = 1e-3
     front: int = 8
     front_samples: int = 1 << 13
     usual_samples: int = 5
@@ -225,14 +228,15 @@ class OccupancySampler:
     def sample(self, rays: Rays, density: Density, rng: np.random.Generator | None) -> tuple[np.ndarray, Samples]:
         """See `Sampler`: the first rays that fill the budget."""
         jitter = np.full(len(rays), 0.5, np.float32) if rng is None else rng.random(len(rays), np.float32)
-        samples = self.visible(rays, jitter, density)
+        samples = self.visible(rays, jitter, density, self.schedule.least_weight)
         if len(samples.counts):
             self.samples_per_ray *= self.schedule.momentum
             self.samples_per_ray += (1 - self.schedule.momentum) * samples.counts.mean()
         return np.arange(len(samples.counts)), samples
 
-    def visible(self, rays: Rays, jitter: np.ndarray, density: Density) -> Samples:
-        """The samples in front of what is opaque, of the first rays whose samples fit into the budget.
+    def visible(self, rays: Rays, jitter: np.ndarray, density: Density, least_weight: float = 0.0) -> Samples:
+        """The samples in front of what is opaque, of the first rays whose samples fit into the budget; without those of
+        less than `least_weight`.
 
         jitter (rays,) float32 in [0, 1) shifts a ray's lattice.
         """
@@ -244,7 +248,7 @@ class OccupancySampler:
             t, found = ops.march_front(alive, self.schedule.front_of(len(alive)), inside, cells, steps, progress)
             points = self.region.warp(ops.place_front(alive, t, found, inside, cells.cube))
             there = scaled(density(points), self.region, points)
-            seen = ops.see_front(alive, t, found, there, steps, opaque, progress)
+            seen = ops.see_front(alive, t, found, there, steps, opaque, progress, least_weight)
             fronts.append((alive, t, seen))
             counts[alive] += seen
             fitting = int(np.searchsorted(np.cumsum(counts), self.budget, side="right"))

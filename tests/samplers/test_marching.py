@@ -162,6 +162,29 @@ def test_samples_end_where_the_light_does(density):
     assert (len(seen) < len(samples)) == (density >= 5.0)
 
 
+@pytest.mark.parametrize("least", [1e-3, 0.02])
+def test_samples_that_weigh_less_are_left_out_and_the_others_keep_their_places(least):
+    """Weights T (1 - exp(-density step)) from their definition; what is left out still takes light."""
+    sampler, rays = make_sampler(0.5), make_rays(150)
+
+    def density(points):
+        return (40.0 * np.prod(np.sin(9.0 * points) ** 2, axis=1)).astype(np.float32)
+
+    whole, jitter = march(sampler, rays, density)
+    found = sampler.visible(rays, jitter, density, least)
+    tau = STEP * density(CUBE.points(rays, whole.t, whole.ray_index)).astype(float)
+    behind = np.cumsum(tau)
+    before = behind - tau - np.repeat((behind - tau)[np.minimum(whole.starts, len(tau) - 1)], whole.counts)
+    weights = np.exp(-before) * (1 - np.exp(-tau))
+    sure = np.abs(weights - least) > 1e-3 * least  # the others may fall to either side
+    assert sure.mean() > 0.99 and 0.1 < np.mean(weights >= least) < 0.9
+    places = set(zip(found.ray_index.tolist(), found.t.tolist(), strict=True))
+    kept = np.array([place in places for place in zip(whole.ray_index.tolist(), whole.t.tolist(), strict=True)])
+    np.testing.assert_array_equal(kept[sure], (weights >= least)[sure])
+    assert kept.sum() == len(found) and (np.diff(found.ray_index) >= 0).all()
+    np.testing.assert_array_equal(found.counts, np.bincount(found.ray_index, minlength=len(found.counts)))
+
+
 def test_a_step_takes_the_first_rays_that_fill_the_budget_and_learns_how_many_to_draw():
     sampler, rays = make_sampler(0.5), make_rays(150)
     sampler.budget, before = 2000, sampler.samples_per_ray[0]
