@@ -9,3 +9,4 @@ GRID_TILE = 128  # samples whose corners of a hash grid are computed together
 GRID_BLOCK = 1024  # samples that go through all levels of a hash grid together
 POINT_BLOCK = 4096
 ADAM_BLOCK = 1 << 14
+PACKING_BLOCK = 256  # words of a bitmap

@@ -33,6 +33,7 @@ from nerf_mini.ops.occupancy import (
     sweep,
     update_cells,
 )
+from nerf_mini.ops.packing import PACKED_AT_ONCE, pack_changed, unpack
 from nerf_mini.ops.ray_distortion import distortion
 from nerf_mini.ops.ray_points import positions
 from nerf_mini.ops.registry import OperatorUse
@@ -54,6 +55,7 @@ from nerf_mini.ops.tracing import (
 
 __all__ = [
     "BFLOAT16",
+    "PACKED_AT_ONCE",
     "UNSEEN",
     "DensityActivation",
     "GridMLPShape",
@@ -96,6 +98,7 @@ __all__ = [
     "mlp_parameter_shapes",
     "near_camera_factor",
     "occupied",
+    "pack_changed",
     "pack_fronts",
     "place_front",
     "positional_encoding",
@@ -107,6 +110,7 @@ __all__ = [
     "surface_nets",
     "sweep",
     "truncated_exp",
+    "unpack",
     "update_cells",
     "weigh_front",
 ]
