@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[str, str, dict[str, str]]] = {
         "training": "loss, gradient, optimiser, steps",
         "runtime": "threads, compiling ahead",
         "pool": "tasks on other processes",
+        "ranks": "one step on several processes",
     }),
     "the radiance field": ("#e4effc", "#3273c4", {
         "models": "region + sampler + field",
