@@ -46,7 +46,7 @@ class InstantStep:
         """Of a step, about."""
         sampler = self.trainer.model.sampler
         assert isinstance(sampler, OccupancySampler)
-        return sampler.settings.samples_per_step
+        return sampler.full_budget
 
     def __call__(self) -> None:
         self.trainer.step()

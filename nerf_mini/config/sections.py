@@ -265,6 +265,11 @@ class TrainingConfig(Section):
     supersampling_from: Annotated[int | None, StepsOrNone] = None
     """Steps with one ray through each pixel before that; None: until each has been seen about three times, 2000 at
     least."""
+    batch: Annotated[int, Between(1, 1 << 12)] = 1
+    """Times as many rays or samples in each step, with learning rates times the root of that: for several machines."""
+    shards: Annotated[int, Between(1, 1 << 12)] = 1
+    """Parts that each step is cut into, with random numbers of their own, so that as many processes can share it:
+    the same bits for any number of processes, but others than with another number of shards."""
     max_steps: Annotated[int | None, Steps] = 12_000
     """Steps in all; None: until --max-seconds have passed. Giving --max-seconds alone implies None."""
     log_every: Annotated[int, Steps] = 100
@@ -273,6 +278,10 @@ class TrainingConfig(Section):
     """Steps between checkpoints."""
     validate_every: Annotated[int, Steps] = 1000
     """Steps between validation pictures."""
+
+    def of_shard(self, count: int) -> int:
+        """Of so many rays or samples of a step, those of one of its shards; more if the batch is enlarged."""
+        return count * self.batch // self.shards
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,6 @@ class Model(ABC):
     def bytes_kept(self) -> int:
         """What a training step keeps between its forward and its backward pass, if it is not taken in parts."""
 
-    def before_step(self, parameters: Any, step: int, rng: np.random.Generator) -> None:
-        """Called before the rays of a step are drawn; `step` counts from 0."""
-        self.sampler.before_step(self.density(parameters), step, rng)
-
     def sample(self, parameters: Any, rays: Rays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Samples]:
         """The rays that a step can take, by index, and where to look along them."""
         return self.sampler.sample(self.region.enter(rays), self.density(parameters), rng)

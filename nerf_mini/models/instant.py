@@ -36,7 +36,7 @@ class OccupancyModel(Model):
 
     def __init__(self, field: Field, region: Region, settings: OccupancyConfig, config: Config, cameras: Cameras):
         self.field, self.region = field, region
-        self.sampler = OccupancySampler(region, settings, cameras)
+        self.sampler = OccupancySampler(region, settings, cameras, config.training.of_shard(settings.samples_per_step))
         self.density_noise = config.losses.density_noise
         self.distortion = 0.0 if region.bounded else CAPTURE_DISTORTION
         self.near_length = near_length(config.losses, region)
@@ -81,7 +81,7 @@ class OccupancyModel(Model):
     def samples_at_once(self) -> int:
         """See `Model`."""
         grid, schedule = self.sampler.grid, self.sampler.schedule
-        of_step = schedule.front * schedule.max_rays + self.sampler.settings.samples_per_step
+        of_step = schedule.front * schedule.max_rays + self.sampler.full_budget
         return max(schedule.front * self.rays_at_once, of_step, grid.density.size // schedule.eager_share)
 
     def bytes_per_ray(self) -> int:
@@ -90,7 +90,7 @@ class OccupancyModel(Model):
 
     def bytes_kept(self) -> int:
         """See `Model`."""
-        return self.sampler.settings.samples_per_step * self.field.bytes_per_sample
+        return self.sampler.full_budget * self.field.bytes_per_sample
 
 
 def instant_model(config: Config, settings: InstantConfig, scene: SceneCameras) -> OccupancyModel:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nerf_mini.config import Config, NerfConfig
+from nerf_mini.errors import UserError
 from nerf_mini.fields import MLPField
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Box, Region, make_region
@@ -32,7 +33,13 @@ class NerfModel(Model):
         around_origin = Box.centered(np.zeros(3), 2.0 / settings.network.scale)
         self.region: Region = around_origin if bounded else make_region(scene.space, scene.train)
         self.endless = bounded
-        self.sampler = StratifiedSampler(settings.rays, settings.hierarchical.coarse_samples, self.region)
+        rays = config.training.of_shard(settings.rays)
+        if rays < 1:
+            raise UserError(
+                f"--shards {config.training.shards}: a step has {config.training.batch * settings.rays} rays, and each"
+                " shard needs one at least. Take fewer shards, or raise --rays or --batch."
+            )
+        self.sampler = StratifiedSampler(rays, settings.hierarchical.coarse_samples, self.region)
         self.coarse_samples = settings.hierarchical.coarse_samples
         self.fine_samples = settings.hierarchical.fine_samples
         self.density_noise = config.losses.density_noise

@@ -9,6 +9,7 @@ from nerf_mini.config import differences
 from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.io.files import real_path
 from nerf_mini.models import Model, make_model
+from nerf_mini.ranks import ALONE, Communicator
 from nerf_mini.runs.checkpoint import Shapes, checkpoint_files, load_latest, save, step_of
 from nerf_mini.runs.folder import Run, create_run, open_run, same_cameras, write_config
 from nerf_mini.runs.lock import RunLock
@@ -25,7 +26,9 @@ def shapes_of(model: Model, calibration: Calibration | None = None) -> Shapes:
     return Shapes({"field": parameter_shapes(model), **beside}, kept)
 
 
-def restored_trainer(run: Run, scene: Scene | None = None, warn: Warn = log_warning) -> Trainer:
+def restored_trainer(
+    run: Run, scene: Scene | None = None, warn: Warn = log_warning, communicator: Communicator = ALONE
+) -> Trainer:
     """The trainer of a run at its newest sound checkpoint; without a scene it renders, but does not train.
 
     `warn` is called with a sentence for each newer checkpoint that is damaged. Raises UserError if all are.
@@ -35,7 +38,7 @@ def restored_trainer(run: Run, scene: Scene | None = None, warn: Warn = log_warn
     state, problems = load_latest(run.checkpoints, shapes, model.region.unit_length)
     for problem in problems:
         warn(f"{problem} Falling back to the checkpoint of step {state.step}.")
-    return Trainer(run.config, run.cameras, scene, state)
+    return Trainer(run.config, run.cameras, scene, state, communicator)
 
 
 def load_trainer(folder: Path, data: Path | Scene | None = None, warn: Warn = log_warning) -> Trainer:
@@ -76,7 +79,7 @@ def save_trainer(trainer: Trainer, folder: Path) -> Path:
 def _saved(trainer: Trainer, run: Run) -> Path:
     folder = run.path
     if not (folder / "config.json").is_file():
-        create_run(run, trainer.state, trainer.scene)
+        create_run(run, trainer.whole_state(), trainer.scene)
         return folder
     saved = open_run(folder)
     same = same_cameras(saved.cameras.train, run.cameras.train)
@@ -85,7 +88,7 @@ def _saved(trainer: Trainer, run: Run) -> Path:
     newest = max((step_of(path) for path in checkpoint_files(saved.checkpoints)), default=-1)
     if newest > trainer.step_count:
         raise UserError(f"{folder}: holds step {newest}, later than step {trainer.step_count}. Choose another folder.")
-    save(saved.checkpoints, trainer.state)
+    save(saved.checkpoints, trainer.whole_state())
     if saved.config != run.config:  # the run may have become longer
         write_config(replace(saved, config=run.config))
     return folder

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from nerf_mini.config import Config, differences
 from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.io.files import real_path, sync
 from nerf_mini.io.images import write_image
+from nerf_mini.ranks import ALONE, Communicator
 from nerf_mini.rendering.metrics import decibels, mse_to_psnr
 from nerf_mini.runs.checkpoint import checkpoint_files, save
 from nerf_mini.runs.evaluation import Report, evaluate_views, spread_indices, target_image
@@ -33,9 +34,10 @@ from nerf_mini.runs.pictures import FILE as PICTURES
 from nerf_mini.runs.pictures import require_unchanged, write_pictures
 from nerf_mini.runs.records import Evaluation, StepEntry, ValidationEntry
 from nerf_mini.runs.restoring import load_trainer, restored_trainer, save_trainer
+from nerf_mini.runs.shared_lock import SharedLock
 from nerf_mini.runs.signals import interruptible
 from nerf_mini.scenes import Scene
-from nerf_mini.training import StepReport, Trainer
+from nerf_mini.training import StepReport, Trainer, TrainingState
 
 SessionEnd = Literal["steps", "time", "interrupted"]
 
@@ -120,15 +122,23 @@ class Session:
         cannot be written to, or another process trains this run."""
         if self.saved_step == self.trainer.step_count:
             return
-        sync(self.run.metrics)  # a checkpoint is never on the disk before the lines of the steps that led to it
-        held = self.lock.held
+        state, held = self.trainer.whole_state(), self.lock.held
         self.lock.acquire()
         try:
-            save(self.run.checkpoints, self.trainer.state)
+            self._lead(lambda: self._save(state))
         finally:
             if not held:
                 self.lock.release()
         self.saved_step = self.trainer.step_count
+
+    def _save(self, state: TrainingState) -> None:
+        sync(self.run.metrics)  # a checkpoint is never on the disk before the lines of the steps that led to it
+        save(self.run.checkpoints, state)
+
+    @property
+    def _lead(self) -> Callable[[Callable[[], Any]], Any]:
+        """Has one process do what all processes of a training want done."""
+        return self.trainer.communicator.lead
 
     def _write(self, report: StepReport, on_message: Callable[[str], None] | None) -> None:
         """What is due after a step, the checkpoint last: a run that goes on from it lacks nothing of the step."""
@@ -136,9 +146,9 @@ class Session:
         if step % settings.log_every == 0:
             seconds = self.trainer.state.seconds
             entry = StepEntry(step, seconds, float(report.loss), report.psnr, report.learning_rate, report.rays)
-            append_metrics(self.run.metrics, entry)
+            self._lead(lambda: append_metrics(self.run.metrics, entry))
         if step % settings.validate_every == 0:
-            self.validate(on_message)
+            self._lead(lambda: self.validate(on_message))
         if step % settings.checkpoint_every == 0:
             self.save()
 
@@ -177,19 +187,22 @@ class Session:
         return evaluate_views(self.trainer, views, chosen, report)
 
 
-def start(data: Path, output: Path, config: Config, lock: RunLock | None = None) -> Session:
-    """Begin a run in a new folder; with `lock` under a lock that the caller holds.
+def start(
+    data: Path, output: Path, config: Config, lock: RunLock | None = None, communicator: Communicator = ALONE
+) -> Session:
+    """Begin a run in a new folder; with `lock` under a lock that the caller holds, with `communicator` together with
+    other processes.
 
     Raises UserError for a data set that cannot be read, a folder that holds anything already, and a precision that this
     CPU lacks.
     """
     scene = read_scene(data, config)
-    require_free(output)
-    trainer = Trainer(config, scene.cameras, scene)
+    communicator.lead(lambda: require_free(output))
+    trainer = Trainer(config, scene.cameras, scene, communicator=communicator)
     run = Run(output, trainer.config, real_path(data), trainer.cameras)
-    session = Session(run, trainer, lock or RunLock(output), borrowed=lock is not None)
+    session = Session(run, trainer, lock or SharedLock(output, communicator), borrowed=lock is not None)
     with _kept_on_success(session.lock):
-        create_run(run, trainer.state, scene)
+        communicator.lead(lambda: create_run(run, trainer.state, scene))
     return session
 
 
@@ -199,9 +212,11 @@ def resume(
     data: Path | None = None,
     warn: Warn = log_warning,
     lock: RunLock | None = None,
+    communicator: Communicator = ALONE,
 ) -> Session:
     """Continue a run from its newest sound checkpoint; `warn` is told of newer ones that are damaged. With
-    `lock`, under a lock that the caller holds.
+    `lock`, under a lock that the caller holds; with `communicator`, together with other processes, as many as one
+    likes.
 
     `config` must agree with the run's, but for where the run ends; None takes the run's own. Raises UserError
     otherwise, listing the differences, where the folder, the data set or a picture of it is not what it should be, and
@@ -216,16 +231,21 @@ def resume(
                 + "\nDrop these options to continue the run, or start another with another --output."
             )  # fmt: skip
         run = replace(run, config=replace(config, precision=run.config.precision))
-    own = lock or RunLock(output)
+    own = lock or SharedLock(output, communicator)
     with _kept_on_success(own):
         scene = run.read_scene(data=data)
-        require_unchanged(run.path, scene)
-        trainer = restored_trainer(run, scene, warn)
-        remove_temporary_files(run)
-        truncate_metrics(run.metrics, trainer.step_count)
-        if not (output / PICTURES).exists():  # a run of an earlier version takes these for its pictures
-            write_pictures(output, scene)
+        communicator.lead(lambda: require_unchanged(run.path, scene))
+        trainer = restored_trainer(run, scene, warn, communicator)
+        communicator.lead(lambda: _clear(run, trainer.step_count, scene))
     return Session(run, trainer, own, borrowed=lock is not None)
+
+
+def _clear(run: Run, step: int, scene: Scene) -> None:
+    """Remove what a run that was killed after a step has left in its folder."""
+    remove_temporary_files(run)
+    truncate_metrics(run.metrics, step)
+    if not (run.path / PICTURES).exists():  # a run of an earlier version takes these for its pictures
+        write_pictures(run.path, scene)
 
 
 @contextmanager

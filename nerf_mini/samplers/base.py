@@ -26,6 +26,10 @@ class Sampler(Protocol):
         """Go on from the arrays of an earlier `state`, which are copied."""
 
     @property
+    def running(self) -> np.ndarray:
+        """Those of them that `sample` changes, as one array (k,) float64: means of the past."""
+
+    @property
     def usual_rays(self) -> int:
         """About how many rays a step takes once there is something to see, known beforehand."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nerf_mini import ops
 from nerf_mini.config import OccupancyConfig
+from nerf_mini.errors import UserError
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Region
@@ -169,13 +170,24 @@ class OccupancySampler:
     front by front and goes no further than to something opaque. As many rays are drawn as fill a budget of samples.
     """
 
-    def __init__(self, region: Region, settings: OccupancyConfig, cameras: Cameras):
+    def __init__(self, region: Region, settings: OccupancyConfig, cameras: Cameras, budget: int | None = None):
+        """`budget`: samples of what is drawn at once, where that is not a step as the settings have it.
+
+        Raises UserError for one that the longest rays do not fit into.
+        """
         self.region, self.cameras, self.settings = region, cameras, settings
         resolution = settings.occupancy_resolution or (128 if region.levels == 1 else 64)
         self.schedule = SCHEDULE if region.bounded else CAPTURE_SCHEDULE
         self.grid = OccupancyGrid.full(region, resolution, self.schedule)
         fitting = min(region.march_steps(cameras), settings.samples_per_step // 8)
         self.march_steps = settings.march_steps or fitting
+        self.full_budget = settings.samples_per_step if budget is None else budget
+        if self.full_budget < 2 * self.march_steps:
+            raise UserError(
+                f"--shards: each would have {self.full_budget} samples, which must be at least twice the marching"
+                f" steps, {self.march_steps}, or the longest rays do not fit in. Take fewer shards, or raise"
+                " --samples-per-step or --batch."
+            )
         self.samples_per_ray = np.full(1, self.march_steps / 8)  # running mean; the first rays are long
         self.steps, self.budget = self.steps_of(0), self._budget(0)
 
@@ -189,6 +201,11 @@ class OccupancySampler:
         for name, array in self.state.items():
             array[...] = state[name]
         ops.measure_clear(self.grid.cells)
+
+    @property
+    def running(self) -> np.ndarray:
+        """See `Sampler`."""
+        return self.samples_per_ray
 
     def steps_of(self, step: int | None = None) -> Steps:
         """Lengths of marching steps: in a training step, longer in the first ones."""
@@ -207,12 +224,12 @@ class OccupancySampler:
         return Steps(longer * region.diagonal / self.march_steps, longer * region.step_growth)
 
     def _budget(self, step: int) -> int:
-        return self.settings.samples_per_step // self.schedule.small_batch(step)
+        return self.full_budget // self.schedule.small_batch(step)
 
     @property
     def usual_rays(self) -> int:
         """See `Sampler`."""
-        return max(1, self.settings.samples_per_step // self.schedule.usual_samples)
+        return max(1, self.full_budget // self.schedule.usual_samples)
 
     def rays_of_step(self) -> int:
         """As many as have visible samples to fill the budget."""

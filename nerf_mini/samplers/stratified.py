@@ -45,6 +45,11 @@ class StratifiedSampler:
         """See `Sampler`."""
 
     @property
+    def running(self) -> np.ndarray:
+        """See `Sampler`: nothing changes."""
+        return np.zeros(0)
+
+    @property
     def usual_rays(self) -> int:
         """See `Sampler`."""
         return self.rays

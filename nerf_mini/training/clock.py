@@ -15,6 +15,10 @@ class Clock:
 
     def now(self) -> float:
         """Seconds since some moment."""
+        return self.read()
+
+    def read(self) -> float:
+        """The time of this process."""
         return time.perf_counter() - self._aside
 
     @contextmanager
@@ -25,3 +29,19 @@ class Clock:
             yield
         finally:
             self._aside += time.perf_counter() - began
+
+
+class ToldClock(Clock):
+    """A clock that shows the time that it was told last, alike in all processes; `read` is that of this one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = self.read()
+
+    def now(self) -> float:
+        """The time that was told."""
+        return self._told
+
+    def tell(self, told: float) -> None:
+        """Show another time."""
+        self._told = told

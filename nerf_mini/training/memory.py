@@ -64,15 +64,16 @@ def _count(shapes: Any) -> int:
 
 def memory_needed(trainer: Trainer) -> int:
     """About how many bytes the process of a trainer will take, see `memory_to_train`."""
-    return memory_to_train(trainer.model, trainer.calibration, trainer.scene)
+    shards = trainer.config.training.shards
+    return memory_to_train(trainer.model, trainer.calibration, trainer.scene, shards)
 
 
-def memory_to_train(model: Model, calibration: Calibration, scene: Scene | None) -> int:
+def memory_to_train(model: Model, calibration: Calibration, scene: Scene | None, shards: int = 1) -> int:
     """About how many bytes training will take.
 
-    The interpreter and compiled kernels; the pictures; parameters, their gradient and Adam's two means; what the
-    sampler keeps, and its copy at the start; activations; and for each sample that is worked on at once its position,
-    encoding, raw outputs, colour and their gradients.
+    The interpreter and compiled kernels; the pictures; parameters, their gradient and Adam's two means, and where there
+    are shards the sums of their gradients; what the sampler keeps, and its copy at the start; activations; and for each
+    sample that is worked on at once its position, encoding, raw outputs, colour and their gradients.
     """
     splits = {} if scene is None else scene.splits
     pixels = sum(views.pixels.nbytes for views in splits.values())
@@ -82,13 +83,14 @@ def memory_to_train(model: Model, calibration: Calibration, scene: Scene | None)
     if model.bytes_per_ray():
         activations = min(KEPT_BYTES, activations)
     samples = SAMPLE_BYTES * model.samples_at_once() + activations
-    return PROCESS_BYTES + pixels + 4 * parameters + 2 * kept + samples
+    vectors = 4 + (shards.bit_length() if shards > 1 else 0)  # a sum for each level of the tree
+    return PROCESS_BYTES + pixels + vectors * parameters + 2 * kept + samples
 
 
-def require_memory_to_train(model: Model, calibration: Calibration, scene: Scene | None) -> None:
+def require_memory_to_train(model: Model, calibration: Calibration, scene: Scene | None, shards: int = 1) -> None:
     """Raise a UserError where training will not fit into the memory of this machine, where that is known."""
     remedy = (
         "Choose smaller pictures (--downscale), or less of what makes a model large, such as --log2-entries, --levels,"
         " --width or --samples-per-step."
     )
-    require_memory("training needs", memory_to_train(model, calibration, scene), remedy)
+    require_memory("training needs", memory_to_train(model, calibration, scene, shards), remedy)

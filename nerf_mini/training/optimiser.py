@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -26,6 +26,10 @@ class Schedule:
     initial: float
     final: float
     decay: Literal["cosine", "exponential"] = "exponential"
+
+    def times(self, factor: float) -> Schedule:
+        """The same schedule with rates a factor as high."""
+        return replace(self, initial=factor * self.initial, final=factor * self.final)
 
     def at(self, progress: float) -> float:
         """The rate after a share `progress`, from 0 to 1, of the run."""
@@ -80,7 +84,7 @@ def adam_update(
     """
     state.step += 1
     leaves = (tree.flatten(t)[0] for t in (parameters, gradient, state.mean, state.variance))
-    of_leaves = _groups_of(tuple(tree.paths(parameters)), tuple(groups))
+    of_leaves = groups_of(tuple(tree.paths(parameters)), tuple(groups))
     for group, p, g, m, v in zip(of_leaves, *leaves, strict=True):
         if group is None:
             continue
@@ -91,7 +95,7 @@ def adam_update(
 
 
 @lru_cache
-def _groups_of(paths: tuple[str, ...], groups: tuple[ParameterGroup, ...]) -> list[ParameterGroup | None]:
+def groups_of(paths: tuple[str, ...], groups: tuple[ParameterGroup, ...]) -> list[ParameterGroup | None]:
     """The group of each leaf, in the order of `tree.flatten`."""
     prefixes = [("".join(f"[{key!r}]" for key in group.path), group) for group in groups]
     return [next((group for prefix, group in prefixes if path.startswith(prefix)), None) for path in paths]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from nerf_mini.geometry.crop import Crop
 from nerf_mini.models import Model, make_model, resolve_precision
 from nerf_mini.models.refinement import coarsened, differentiating_rays
 from nerf_mini.ops import logistic
+from nerf_mini.ranks import ALONE, Communicator, require_shards
 from nerf_mini.rendering.antialiasing import jittered_places, rays_along_pixel
 from nerf_mini.rendering.images import RenderedImage, render_image
 from nerf_mini.rendering.metrics import mse_to_psnr
@@ -25,12 +27,14 @@ from nerf_mini.runtime import prepare, warm_up
 from nerf_mini.scenes import BLACK, WHITE, Scene, SceneCameras, Shuffled, Views, draw_pixels
 from nerf_mini.training.calibration import Calibration
 from nerf_mini.training.clock import Clock
-from nerf_mini.training.health import require_finite, require_spread, spread_is_due
+from nerf_mini.training.health import require_finite, require_spread
 from nerf_mini.training.losses import LossTerms
 from nerf_mini.training.memory import require_memory_to_train
-from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init, adam_update
+from nerf_mini.training.optimiser import ParameterGroup, Schedule, adam_init
+from nerf_mini.training.sharded_steps import ShardedSteps
 from nerf_mini.training.state import TrainingState
 from nerf_mini.training.step import Acting, Batch, StepResult, loss_and_gradient
+from nerf_mini.training.whole_steps import Steps, WholeSteps
 
 TIMES_SEEN, LEAST_PLAIN_STEPS = 3, 2000  # each pixel, before several rays go through it; see docs/tuning.md
 
@@ -58,6 +62,7 @@ class Trainer:
         model: what is trained.
         calibration: what is learnt of pictures and cameras beside the field.
         state: parameters, optimiser, random generator, time.
+        communicator: to the processes that train together, the only one being one of them too.
         clock: of `train`; what is done while it is stopped is no part of the training.
     """
 
@@ -67,8 +72,12 @@ class Trainer:
         cameras: SceneCameras,
         scene: Scene | None = None,
         state: TrainingState | None = None,
+        communicator: Communicator = ALONE,
     ):
-        """A fresh start, or with `state` one that goes on. Raises UserError for a precision that this CPU lacks."""
+        """A fresh start, or with `state` one that goes on; with `communicator`, together with other processes.
+
+        Raises UserError for a precision that this CPU lacks, and where the processes do not fit together.
+        """
         if state is None:
             config = replace(config, precision=resolve_precision(config.precision))
         shown = {"white": WHITE, "black": BLACK, "random": WHITE}.get(config.scene.background, cameras.background)
@@ -78,16 +87,36 @@ class Trainer:
         self.model: Model = make_model(config, cameras)
         self.calibration = Calibration(config, cameras)
         if scene is not None:
-            require_memory_to_train(self.model, self.calibration, scene)
+            require_memory_to_train(self.model, self.calibration, scene, config.training.shards)
         if state is None:
             state = self._fresh_state()
         else:
             self.model.sampler.restore(state.sampler)
         state.sampler = self.model.sampler.state
-        self.state = state
+        self.state, self.communicator = state, communicator
+        self._steps = self._steps_of(state)
         self._warm = False
-        self.clock = Clock()
         prepare()
+
+    def _steps_of(self, state: TrainingState) -> Steps:
+        """How steps are taken."""
+        config, calibration, team = self.config, self.calibration, self.communicator
+        if config.training.shards == 1:
+            require_shards(1, team.size)
+            return WholeSteps(state, calibration, config.optimiser)
+        steps = ShardedSteps(config, state, self.model.sampler, calibration, self.groups, team)
+        steps.require_same_start(self.scene)
+        return steps
+
+    @property
+    def clock(self) -> Clock:
+        """See the class."""
+        return self._steps.clock
+
+    def whole_state(self) -> TrainingState:
+        """The state, with all of what other processes keep; all are to ask for it in the same step."""
+        self._steps.gather()
+        return self.state
 
     def _fresh_state(self) -> TrainingState:
         rng = np.random.default_rng(self.config.seed)
@@ -131,39 +160,39 @@ class Trainer:
         config, state, step = self.config, self.state, self.step_count
         progress = self._planned_share() if progress is None else progress
         crop = config.training.crop_fraction if step < config.training.crop_steps else 1.0
-        self.model.before_step(self.field, step, state.rng)
-        batch = self._draw(crop, self.supersampling_of_step(step))
-        found = self._loss_and_gradient(batch)
-        state.drawn += found.pixels
-        require_finite(found.terms.total, found.gradient, step, config.seed, config.optimiser.learning_rate)
-        if spread_is_due(step):
-            require_spread(found.emitted(), batch.emitted, step, config.seed, self._advice())
+        density = self._steps.density(self.model.density(self.field))
+        self.model.sampler.before_step(density, step, state.rng)
+        supersampling = self.supersampling_of_step(step)
+
+        def draw(rng: np.random.Generator, part: int) -> tuple[Batch, StepResult]:
+            batch = self._draw(crop, supersampling, rng, part)
+            return batch, self._loss_and_gradient(batch, rng)
+
+        found = self._steps.find(draw, step)
+        state.drawn += found.drawn
+        require_finite(found.terms.total, found.square, step, config.seed, config.optimiser.learning_rate)
+        require_spread(found.spread, found.target_spread, step, config.seed, self._advice())
         groups = self.groups
-        self.calibration.confine(found.gradient)
-        adam_update(config.optimiser, groups, state.parameters, found.gradient, state.optimiser, progress)
-        self.calibration.constrain(state.parameters)
+        self._steps.apply(groups, progress)
         state.recent.append(float(found.squared_error))
         psnr = mse_to_psnr(float(np.mean(state.recent)))
-        rate = groups[-1].schedule.at(progress)
-        rays = len(batch) * batch.rays_per_pixel
-        return StepReport(step + 1, found.terms.total, found.terms, psnr, rate, rays)
+        return StepReport(step + 1, found.terms.total, found.terms, psnr, groups[-1].schedule.at(progress), found.rays)
 
-    def _draw(self, crop: float, supersampling: int) -> Batch:
-        """As many pixels as the sampler wants rays."""
-        rng, count = self.state.rng, max(1, self.model.sampler.rays_of_step() // supersampling**2)
-        pixels = draw_pixels(self.views, count, crop, Shuffled(self.config.seed, self.state.drawn))
+    def _draw(self, crop: float, supersampling: int, rng: np.random.Generator, part: int) -> Batch:
+        """As many pixels as the sampler wants rays, of those that come next the ones of a part of the batch."""
+        count = max(1, self.model.sampler.rays_of_step() // supersampling**2)
+        pixels = draw_pixels(self.views, count, crop, Shuffled(self.config.seed, self.state.drawn + part * count))
         places = jittered_places(count, supersampling, rng) if supersampling > 1 else None
-        return Batch(pixels, self._background(count), places)
+        return Batch(pixels, self._background(count, rng), places)
 
-    def _loss_and_gradient(self, batch: Batch) -> StepResult:
+    def _loss_and_gradient(self, batch: Batch, rng: np.random.Generator) -> StepResult:
         """Of a step; cameras that are not learnt yet are not differentiated."""
         calibration, parameters, step = self.calibration, self.state.parameters, self.step_count
         penalty = calibration.penalty if calibration.shapes else None
         acting = Acting(calibration.detail(step), penalty, calibration.corrections)
         still = "cameras" in parameters and not calibration.refines(step)
         learnt = {name: part for name, part in parameters.items() if not (still and name == "cameras")}
-        losses, rng = self.config.losses, self.state.rng
-        found = loss_and_gradient(self.model, learnt, calibration.given, batch, losses, rng, acting)
+        found = loss_and_gradient(self.model, learnt, calibration.given, batch, self.config.losses, rng, acting)
         if still:  # in the order of the parameters
             nothing = tree.map_leaves(np.zeros_like, parameters["cameras"])
             found.gradient = {name: found.gradient.get(name, nothing) for name in parameters}
@@ -207,19 +236,21 @@ class Trainer:
         rates = self.config.optimiser
         schedule = Schedule(rates.learning_rate, rates.final_rate, rates.decay)
         sparse = [ParameterGroup(("field", name), schedule, sparse=True) for name in self.model.sparse]
-        return [*sparse, *self.calibration.groups, ParameterGroup((), schedule)]
+        groups = [*sparse, *self.calibration.groups, ParameterGroup((), schedule)]
+        larger = math.sqrt(self.config.training.batch)  # a larger batch: a better direction, worth a longer step
+        return [replace(group, schedule=group.schedule.times(larger)) for group in groups]
 
     def _planned_share(self) -> float:
         steps = self.config.optimiser.decay_steps or self.config.training.max_steps
         return 0.0 if steps is None else self.step_count / steps
 
-    def _background(self, count: int) -> np.ndarray:
+    def _background(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(count, 3) float32, what to put behind the pixels of a batch."""
         chosen = self.config.scene.background
         learns_alpha = self.model.random_background and self.views.has_alpha
         must_be_opaque = chosen == "auto" and not self.model.region.bounded
         if chosen == "random" or learns_alpha or must_be_opaque:
-            return self.state.rng.random((count, 3), np.float32)
+            return rng.random((count, 3), np.float32)
         return np.full((count, 3), self.cameras.background, np.float32)
 
     def _advice(self) -> str:
@@ -244,7 +275,7 @@ class Trainer:
         if chosen is not None:
             return chosen
         pixels = int(self._cameras.train.size.prod(axis=1).sum())
-        return max(LEAST_PLAIN_STEPS, TIMES_SEEN * pixels // self.model.sampler.usual_rays)
+        return max(LEAST_PLAIN_STEPS, TIMES_SEEN * pixels // (self._steps.parts * self.model.sampler.usual_rays))
 
     def supersampling(self, cameras: Cameras, view: int = 0) -> int:
         """How many rays along a side of a pixel the picture of one of the cameras needs to be free of aliasing: as many
@@ -298,9 +329,11 @@ class Trainer:
         most = self.config.training.max_steps
         if most is None and max_seconds is None:
             raise UserError("nothing ends this training: give --max-steps or --max-seconds.")
+        self._steps.meet()
         started, before, first = self.clock.now(), self.state.seconds, self.step_count
         if most is None or first < most:
             self.warm_up()
+            self._steps.meet()
         lost = self.clock.now() - started  # seconds without a step
         self.state.seconds = before + lost
         planned = before + max_seconds if most is None and max_seconds is not None else None
@@ -310,7 +343,7 @@ class Trainer:
             share = None if planned is None else (self.state.seconds - lost) / max(planned - lost, 1e-9)
             report = self.step(share)
             self.state.seconds = before + self.clock.now() - started
-            if on_step is not None and on_step(report):
+            if on_step is not None and self._steps.agreed(on_step(report)):
                 return "stopped"
         return "steps"
 
