@@ -79,6 +79,13 @@ class TrainArguments:
     """With --view, do not open a browser."""
     report: bool = True
     """RUN/report.html when the run ends: figures, curves and held-out views on one page."""
+    distributed: Literal["off", "mpi"] = "off"
+    """mpi: share each step among processes that mpiexec or srun starts, on one machine or several, with as many
+    --shards as processes or more (extra `mpi`)."""
+    patience: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 300.0
+    """With --distributed: how long a process waits for the others before it takes them for lost."""
+    mixed_hosts: bool = False
+    """With --distributed: allow different kinds of CPU, at the cost of bits that depend on which does what."""
     config: tyro.conf.OmitArgPrefixes[Config] = field(default_factory=Config)
 
     @property

@@ -16,6 +16,7 @@ from nerf_mini.cli.arguments import TrainArguments
 from nerf_mini.cli.progress import TrainingBar, say
 from nerf_mini.errors import UserError
 from nerf_mini.outputs.report import report_of_session
+from nerf_mini.ranks import Communicator, joined, require_alone
 from nerf_mini.rendering.metrics import decibels
 from nerf_mini.runs.folder import open_run
 from nerf_mini.runs.session import Session, resume, start
@@ -40,9 +41,25 @@ def run(arguments: TrainArguments) -> None:
     elif arguments.port is not None or arguments.no_open:
         option = "--no-open" if arguments.port is None else "--port"
         raise UserError(f"{option} is for those who watch: add --view.")
+    if not 0 < arguments.patience < math.inf:
+        raise UserError(f"--patience {arguments.patience}: must be positive and finite.")
+    if arguments.distributed == "off":
+        require_alone(arguments.config.training.shards)
+    elif arguments.view:
+        raise UserError(
+            "--view does not go with --distributed: while you look, all would wait. `nerf-mini view RUN` shows"
+            " checkpoints as they appear."
+        )
+    with joined(arguments.distributed, arguments.patience, arguments.mixed_hosts) as communicator:
+        _run(arguments, communicator)
+
+
+def _run(arguments: TrainArguments, communicator: Communicator) -> None:
+    """Train, together with other processes or alone."""
     started = time.perf_counter()
-    session = _opened(arguments)
-    remaining = None if arguments.max_seconds is None else arguments.max_seconds - (time.perf_counter() - started)
+    session = _opened(arguments, communicator)
+    elapsed = communicator.lead(lambda: time.perf_counter() - started)
+    remaining = None if arguments.max_seconds is None else arguments.max_seconds - elapsed
     with _watched(arguments, session) as watching:
         if _train(arguments, session, remaining, watching) and watching is not None:
             say("the page goes on showing it until Ctrl-C")
@@ -65,7 +82,7 @@ def _train(arguments: TrainArguments, session: Session, remaining: float | None,
     if watching is not None:
         watching.finish()
     if end != "interrupted":
-        _report_end(session, arguments.report, watching)
+        session.trainer.communicator.lead(lambda: _report_end(session, arguments.report, watching))
         return True
     say(f"interrupted at step {session.trainer.step_count}, which is saved. Continue with:")
     left = None if remaining is None else remaining - (clock.now() - began)
@@ -92,13 +109,13 @@ def _watched(arguments: TrainArguments, session: Session) -> Iterator[Watching |
         server.stop()
 
 
-def _opened(arguments: TrainArguments) -> Session:
+def _opened(arguments: TrainArguments, communicator: Communicator) -> Session:
     config, output = arguments.config, arguments.run_folder
     if arguments.resume:
-        session = resume(output, config, arguments.data, warn=say)
+        session = resume(output, config, arguments.data, warn=say, communicator=communicator)
         say(f"continuing {output} from step {session.trainer.step_count}")
         return session
-    session = start(arguments.data, output, config)
+    session = start(arguments.data, output, config, communicator=communicator)
     if session.trainer.scene is not None:
         say(f"training {config.method} ({arguments.preset}) on {_described(session.trainer.scene)}")
         _warn(arguments.data, session.trainer.scene)
@@ -133,6 +150,8 @@ def _command_to_continue(arguments: TrainArguments, session: Session, seconds_le
         command += ["--view", "--port", str(arguments.view_port), *(["--no-open"] if arguments.no_open else [])]
     if not arguments.report:
         command.append("--no-report")
+    if arguments.distributed != "off":
+        command += ["--distributed", arguments.distributed, *(["--mixed-hosts"] if arguments.mixed_hosts else [])]
     steps = arguments.config.training.max_steps
     if steps is None and seconds_left is not None:
         return [*command, "--max-seconds", f"{max(1, seconds_left):.0f}"]
