@@ -151,7 +151,9 @@ def _command_to_continue(arguments: TrainArguments, session: Session, seconds_le
     if not arguments.report:
         command.append("--no-report")
     if arguments.distributed != "off":
-        command += ["--distributed", arguments.distributed, *(["--mixed-hosts"] if arguments.mixed_hosts else [])]
+        ranks = str(session.trainer.communicator.size)
+        command = ["mpiexec", "-n", ranks, *command, "--distributed", arguments.distributed]
+        command += ["--mixed-hosts"] if arguments.mixed_hosts else []
     steps = arguments.config.training.max_steps
     if steps is None and seconds_left is not None:
         return [*command, "--max-seconds", f"{max(1, seconds_left):.0f}"]
