@@ -82,7 +82,7 @@ class TrainArguments:
     distributed: Literal["off", "mpi"] = "off"
     """mpi: share each step among processes that mpiexec or srun starts, on one machine or several, with as many
     --shards as processes or more (extra `mpi`)."""
-    patience: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 300.0
+    patience: Annotated[float, Between(1.0, 86_400.0), tyro.conf.arg(metavar="SECONDS")] = 300.0
     """With --distributed: how long a process waits for the others before it takes them for lost."""
     mixed_hosts: bool = False
     """With --distributed: allow different kinds of CPU, at the cost of bits that depend on which does what."""
@@ -356,7 +356,7 @@ class BenchmarkArguments:
     compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Instead of all that: time steps and a picture in units of a yardstick, compare with the last other version that
     this history knows on this machine, and add this one to it. Ends with 2 where something has become slower."""
-    tolerance: float = 1.3
+    tolerance: Annotated[float, Between(1.0, 100.0, least_open=True, most_open=True)] = 1.3
     """With --compare: how many times as long as before a thing may take."""
 
 

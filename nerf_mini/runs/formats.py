@@ -61,9 +61,11 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_config_2_to_3(file: dict[str, Any]) -> dict[str, Any]:
-    """Learning rates decay in another way too. The file has a checksum."""
+    """Learning rates decay in another way too, and steps may be divided. The file has a checksum."""
     config = copy.deepcopy(file["config"])
     config["optimiser"].setdefault("decay", "exponential")
+    for name in ("batch", "shards"):
+        config["training"].setdefault(name, 1)
     return {**file, "config": config}
 
 
