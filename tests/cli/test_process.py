@@ -35,7 +35,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="needs sh")
         ('$N check "$@" >&-', 1, b""),
         ('$N check "$@" <&- >&- 2>&-', 1, b""),
         ('$N nonsense "$@" >&- 2>&-', 2, b""),
-        ('{ $N train --help; echo $? >&2; } | head -1 >/dev/null', 0, b"141\n"),
+        ('{ $N train --help; echo $? >&2; } | true', 0, b"141\n"),
         ('{ $N check "$@"; echo $? >&2; } | true', 0, b"1\n"),
         ('$N --version >/dev/full', 2, b"could not be written (No space left on device)"),
         ('$N nonsense 2>/dev/full', 2, b""),

@@ -6,8 +6,8 @@ from .campaign import table, tally, tried_out
 from .cases import Case, Outcome, fault_of, outcome_of
 from .parts import PARTS
 
-SHARE = 40  # cases of each part
-SHARES = {"kills": 4, "faults": 23}  # where a case takes seconds, or a process of its own
+SHARE = 20  # cases of each part
+SHARES = {"kills": 3, "faults": 12}  # where a case takes seconds, or a process of its own
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -87,9 +87,8 @@ def test_a_configuration_of_format_2_decays_as_it_did():
     del config["optimiser"]["decay"]
     file = {"format": 2, "version": "0.2.0", "data": None, "config": config}
     assert from_dict(upgraded("config", file, "x")["config"], "x") == from_preset("small", decay="exponential")
-    assert upgraded("config", {**file, "config": {"optimiser": {"decay": "cosine"}}}, "x")["config"] == {
-        "optimiser": {"decay": "cosine"}
-    }  # fmt: skip
+    later = {"optimiser": {"decay": "cosine"}, "training": {"batch": 2, "shards": 4}}
+    assert upgraded("config", {**file, "config": later}, "x")["config"] == later
     for wrong in (None, "text", {"optimiser": 3}, {}):
         with pytest.raises(UserError, match="x: "):
             upgraded("config", {**file, "config": wrong}, "x")

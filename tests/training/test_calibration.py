@@ -285,12 +285,14 @@ def test_refinement_finds_disturbed_poses(scene, tiny):
 
 @pytest.mark.parametrize("preset", ["quick", "small"])
 def test_codes_explain_pictures_of_two_colours(scene, tiny, preset):
-    """Every second picture is turned to red: without codes a field shows one colour, with them both."""
+    """Every picture is there twice, once turned to red: without codes a field shows one colour, with them both."""
     views = scene.splits["train"]
-    pixels = views.pixels.copy()
-    of_view = np.repeat(np.arange(len(views)), np.prod(views.cameras.size, axis=1))
-    pixels[of_view % 2 == 1, 1:3] //= 3
-    tinted = dataclasses.replace(scene, splits={"train": dataclasses.replace(views, pixels=pixels)})
+    twice = np.repeat(np.arange(len(views)), 2)
+    images = [views.image(i).copy() for i in twice]
+    for image in images[1::2]:
+        image[..., 1:3] //= 3
+    pairs = Views.from_images(views.cameras[twice], images, [f"{i}" for i in range(len(twice))])
+    tinted = dataclasses.replace(scene, splits={"train": pairs})
     errors = []
     for codes in (0, 4):
         base = (

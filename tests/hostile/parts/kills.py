@@ -105,7 +105,7 @@ def _content(file: Path) -> dict[str, object]:
 
 def _lines(run: Path) -> list[dict[str, object]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in ("seconds", "crc32")} for line in lines]
 
 
 @cache
