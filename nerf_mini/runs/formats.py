@@ -48,13 +48,12 @@ def upgrade_config_1_to_2(file: dict[str, Any]) -> dict[str, Any]:
         "photometric": "mse", "distortion": spread, "near_gradients": "full", "density_noise": noise
     }  # fmt: skip
     config |= copy.deepcopy(_SINCE_0_2)
-    training |= {"supersampling": 1, "supersampling_from": None, "batch": 1, "shards": 1}
+    training |= {"supersampling": 1, "supersampling_from": None}
     if method == "nerf":
         model = {"rays": rays, "sampler": sampler, "network": network, "hierarchical": sampling}
     else:
         model = {"grid": grid}
     config["model"] = {"method": method, **model, "occupancy": occupancy}
-    config["optimiser"]["decay"] = "exponential"
     if training["max_steps"] is None:
         config["optimiser"]["decay_steps"] = None
     return {**file, "config": config}

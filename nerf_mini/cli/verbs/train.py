@@ -41,8 +41,6 @@ def run(arguments: TrainArguments) -> None:
     elif arguments.port is not None or arguments.no_open:
         option = "--no-open" if arguments.port is None else "--port"
         raise UserError(f"{option} is for those who watch: add --view.")
-    if not 0 < arguments.patience < math.inf:
-        raise UserError(f"--patience {arguments.patience}: must be positive and finite.")
     if arguments.distributed == "off":
         require_alone(arguments.config.training.shards)
     elif arguments.view:
