@@ -1,4 +1,4 @@
-"""What a process does once before it runs kernels: load threads, and compile the largest kernels on two cores.
+"""What a process does once before it runs kernels: load threads, and compile kernels on several cores.
 
 Nothing happens when this module is imported, and nothing depends on it: what is missing is loaded or compiled when it
 is needed, only later.
@@ -12,10 +12,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numba
 
@@ -23,12 +24,13 @@ from nerf_mini.ops import OperatorUse, cache_folder, compiler_stamp
 
 SPIN_COUNT = "1000"  # about ten microseconds
 HELPER_TIMEOUT = 300.0  # seconds
+MOST_HELPERS = 3  # beside this process; a step has hardly more than four kernels that take seconds
 
 _HELPER = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from nerf_mini.runtime import compile_backward
-compile_backward(sys.argv[2])
+from nerf_mini.runtime import help_compiling
+help_compiling(*sys.argv[2:])
 """
 
 
@@ -57,33 +59,40 @@ def prepare() -> None:
 
 
 def warm_up(uses: Sequence[OperatorUse]) -> None:
-    """Have the kernels of some operators compiled or, quickly, loaded from the cache.
+    """Have the kernels of some operators compiled or, quickly, loaded from the cache: by calling them on examples.
 
-    Numba compiles one function after the other. Unless this has been done before, a second process compiles the
-    backward kernels, by calling them on the operators' examples, while this one does the same with the forward kernels;
-    training then finds both in the cache.
+    Numba compiles one function after the other. Unless this has been done before, other processes help: each takes the
+    next kernels that nobody has taken, in the order of `uses`, and leaves them in the cache, where training finds them.
     """
     prepare()
-    marker = _marker(uses)
-    helper = None if marker is None or marker.exists() else _start_helper(uses)
-    try:
-        for use in uses:
-            use.run_forward()
-        if helper is not None:
-            with suppress(subprocess.TimeoutExpired):
-                if helper.wait(HELPER_TIMEOUT) == 0 and marker is not None:
-                    with suppress(OSError):
-                        marker.touch()
-    finally:
-        if helper is not None:
-            helper.kill()  # if it is still running
-            helper.wait()
+    marker, runs = _marker(uses), _runs(uses)
+    if marker is None or marker.exists():
+        for run in runs:
+            run()
+        return
+    with TemporaryDirectory() as claims, _helpers(uses, claims) as helpers:
+        _compile_unclaimed(runs, claims)
+        with suppress(subprocess.TimeoutExpired):
+            if all([helper.wait(HELPER_TIMEOUT) == 0 for helper in helpers]):
+                with suppress(OSError):
+                    marker.touch()
 
 
-def compile_backward(uses: str) -> None:
-    """Call the backward kernels of operators; for the helper process, with their uses as JSON."""
-    for use in json.loads(uses):
-        OperatorUse(**use).run_backward()
+def help_compiling(uses: str, claims: str) -> None:
+    """What a helper does: `uses` as JSON, `claims` a folder that the processes share."""
+    _compile_unclaimed(_runs([OperatorUse(**use) for use in json.loads(uses)]), claims)
+
+
+def _runs(uses: Sequence[OperatorUse]) -> list[Callable[[], None]]:
+    return [run for use in uses for run in use.runs]
+
+
+def _compile_unclaimed(runs: Sequence[Callable[[], None]], claims: str) -> None:
+    """Run what no process has claimed yet, by a file with its number."""
+    for number, run in enumerate(runs):
+        with suppress(FileExistsError):
+            (Path(claims) / str(number)).touch(exist_ok=False)
+            run()
 
 
 def _as_json(uses: Sequence[OperatorUse]) -> str:
@@ -99,13 +108,29 @@ def _marker(uses: Sequence[OperatorUse]) -> Path | None:
     return folder / f"warm-{key}"
 
 
-def _start_helper(uses: Sequence[OperatorUse]) -> subprocess.Popen | None:
-    """A process that runs `compile_backward`; None where there is no second core for it, or no way to start it."""
+@contextmanager
+def _helpers(uses: Sequence[OperatorUse], claims: str) -> Iterator[list[subprocess.Popen]]:
+    """Processes that run `help_compiling`, as many as there are cores for; whatever happens, none outlives this."""
+    helpers: list[subprocess.Popen] = []
+    try:
+        for _ in range(min(numba.config.NUMBA_NUM_THREADS - 1, MOST_HELPERS)):
+            helper = _start_helper(uses, claims)
+            if helper is not None:
+                helpers.append(helper)
+        yield helpers
+    finally:
+        for helper in helpers:
+            helper.kill()  # if it is still running
+            helper.wait()
+
+
+def _start_helper(uses: Sequence[OperatorUse], claims: str) -> subprocess.Popen | None:
+    """A process that runs `help_compiling`; None where there is no way to start it."""
     frozen = getattr(sys, "frozen", False)  # then the executable is the whole program, not Python
-    if numba.config.NUMBA_NUM_THREADS < 2 or not sys.executable or frozen:
+    if not sys.executable or frozen:
         return None
     # it finds modules where this process does, and -P keeps it from looking into the current folder before that
-    command = [sys.executable, "-P", "-c", _HELPER, json.dumps(sys.path), _as_json(uses)]
+    command = [sys.executable, "-P", "-c", _HELPER, json.dumps(sys.path), _as_json(uses), claims]
     quiet = subprocess.DEVNULL
     with suppress(OSError):
         return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)

@@ -2,7 +2,9 @@
 
 A kernel is called from Python and cached on disk. A part is called from compiled code only: without the wrappers
 through which Python and C would call it, compiling takes about a tenth less time. To try one from Python, call it from
-a function under `njit`. Nothing assumes that values are finite.
+a function under `njit`. An inlined part, which is called in one place, becomes a piece of its caller before that is
+compiled: LLVM optimises a part once more with each function around it, which takes a large one about a second. Nothing
+assumes that values are finite.
 
 A kernel is compiled together with the parts that it calls in other files, and with the constants that it reads there.
 A cached one is therefore valid for one state of all files of this package: their hash is in its file name.
@@ -22,6 +24,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 part = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inlined_part = njit(inline="always")
 fast_part = njit(fastmath=_FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
-from nerf_mini.kernels.compiling import kernel, parallel_kernel, part
+from nerf_mini.kernels.compiling import inlined_part, kernel, parallel_kernel, part
 from nerf_mini.kernels.encoding import encode_columns, encode_columns_backward
 from nerf_mini.kernels.layers import (
     TILE,
@@ -149,7 +149,7 @@ def _features_behind(ray_features, ray_index, first, count, start, stride, value
             row[j] = 0
 
 
-@part
+@inlined_part
 def _layers_forward(network, weights, end, ray_features, ray_index, first, count, activations, values, out):
     """The layers before number `end`; the raw density, where it is read from the bottleneck, into out's last column."""
     buffers, rows = network.buffers, padded_rows(count)
@@ -170,7 +170,7 @@ def _layers_forward(network, weights, end, ray_features, ray_index, first, count
             _fill_features(ray_features, ray_index, first, count, network, activations, values)
 
 
-@part
+@inlined_part
 def _tile_forward(network, weights, inputs, ray_features, ray_index, first, count, activations, values, out):
     buffers, last = network.buffers, out.shape[1] - 1
     _fill_inputs(inputs, first, count, buffers[0, 1], values)
@@ -207,7 +207,7 @@ def network_forward(network, weights, inputs, ray_features, ray_index, scratch, 
 # -- backward ----------------------------------------------------------------------------------------------------------
 
 
-@part
+@inlined_part
 def _tile_backward(network, weights, g_out, first, count, wanted, activations, gradients, values, scratch, g_weights):
     buffers, rows = network.buffers, padded_rows(count)
     gradients[:] = 0

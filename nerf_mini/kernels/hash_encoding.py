@@ -19,7 +19,7 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nerf_mini.kernels.compiling import fast_part, parallel_kernel, part
+from nerf_mini.kernels.compiling import fast_part, inlined_part, parallel_kernel, part
 from nerf_mini.kernels.schedule import GRID_BLOCK as BLOCK
 from nerf_mini.kernels.schedule import GRID_TILE as TILE
 
@@ -146,7 +146,7 @@ def _transpose_points(points, first, count, x):
             row[i] = points[first + i, axis]
 
 
-@part
+@inlined_part
 def encode_block(points, first, count, tables, features, levels, x, entry, fraction, index, weight, out, at, row):
     """The encoding of `count` <= BLOCK points, into out[at + i * row + level * features], flat.
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nerf_mini.kernels.compiling import fast_part, part
+from nerf_mini.kernels.compiling import fast_part, inlined_part, part
 from nerf_mini.kernels.matmul import ROWS, panel_matmul, words
 from nerf_mini.kernels.operands import fill_right, from_operand, left_of, relu_backward, to_operand, transposed_left_of
 from nerf_mini.kernels.schedule import CHUNKS
@@ -219,7 +219,7 @@ def heads_forward(activations, buffers, heads, weights, first, count, values, ou
 # -- backward ----------------------------------------------------------------------------------------------------------
 
 
-@part
+@inlined_part
 def heads_backward(g_out, first, count, activations, gradients, buffers, heads, weights, values, g_weights):
     for i_head in range(heads.shape[0]):
         head = head_at(heads, i_head)
@@ -235,7 +235,7 @@ def heads_backward(g_out, first, count, activations, gradients, buffers, heads, 
                 _add_scaled(g_weights[at : at + width], g, x)
 
 
-@part
+@inlined_part
 def layer_backward(activations, gradients, buffers, layer, transposed, g_weights, rows, wanted_columns, scratch):
     """Adds to g_weights, and to the gradients of the layer's inputs in `gradients`.
 

@@ -43,7 +43,7 @@ class Model(ABC):
     @property
     @abstractmethod
     def operators(self) -> tuple[OperatorUse, ...]:
-        """The fused operators of a training step, for the warm-up."""
+        """The operators of a training step, for the warm-up: those that take longest to compile first."""
 
     @abstractmethod
     def init(self, rng: np.random.Generator) -> dict[str, Any]:

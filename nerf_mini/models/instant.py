@@ -44,7 +44,7 @@ class OccupancyModel(Model):
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
         """See `Model`."""
-        return *self.field.operators, OperatorUse("composite")
+        return *self.sampler.operators, *self.field.operators, *self.region.operators, OperatorUse("composite")
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """See `Model`."""

@@ -48,7 +48,8 @@ class NerfModel(Model):
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
         """See `Model`."""
-        return *self.field.operators, OperatorUse("composite")
+        drawn = OperatorUse("sample_histogram", constants=(0, 1, 2))
+        return *self.field.operators, *self.region.operators, drawn, OperatorUse("composite")
 
     def init(self, rng: np.random.Generator) -> dict[str, Any]:
         """See `Model`: parameters of both networks."""

@@ -22,4 +22,4 @@ def coarsened(model: Model, parameters: Any, detail: float) -> Any:
 
 def differentiating_rays(operators: Sequence[OperatorUse]) -> tuple[OperatorUse, ...]:
     """The operators of a step that differentiates rays too, for the warm-up: nothing of them is constant."""
-    return *(replace(use, constants=()) for use in operators), OperatorUse("positions")
+    return tuple(replace(use, constants=()) for use in operators)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nerf_mini.kernels import adam as kernels
+from nerf_mini.ops.registry import rehearsal
 
 
 def adam_step(
@@ -29,3 +30,10 @@ def adam_step(
     update = kernels.adam_step_sparse if sparse else kernels.adam_step
     flat = (array.reshape(-1) for array in (parameters, np.ascontiguousarray(gradient), mean, variance))
     update(*flat, rate, beta1, beta2, epsilon, step)
+
+
+@rehearsal
+def one_adam_step(sparse: bool) -> None:
+    """For the warm-up."""
+    arrays = (np.ones(2, np.float32) for _ in range(4))
+    adam_step(*arrays, step=1, rate=0.1, beta1=0.9, beta2=0.9, epsilon=1e-8, sparse=sparse)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nerf_mini.kernels import contraction as kernels
-from nerf_mini.ops.registry import fused_operator
+from nerf_mini.ops.registry import fused_operator, rehearsal
 
 
 def _reference(points):
@@ -58,3 +58,9 @@ def contract_in_place(points: np.ndarray, side: float) -> np.ndarray:
     `side` is the cube's, in radii. Returns the points."""
     kernels.contract_in_place(points, side)
     return points
+
+
+@rehearsal
+def contraction_in_place() -> None:
+    """For the warm-up."""
+    contract_in_place(np.zeros((1, 3), np.float32), 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 from nerf_mini.kernels import marching
 from nerf_mini.kernels import occupancy as kernels
 from nerf_mini.kernels.marching import OccupiedCells
+from nerf_mini.ops.registry import rehearsal
 
 UNSEEN = kernels.UNSEEN
 _FURTHEST = 16  # blocks that are leapt over at once; to look further costs more than it saves
@@ -111,3 +112,15 @@ def update_cells(density: np.ndarray, cells: np.ndarray, found: np.ndarray, deca
 def mean_density(density: np.ndarray) -> float:
     """Mean over the cells that a camera sees."""
     return kernels.mean_density(density.reshape(-1))
+
+
+@rehearsal
+def occupancy_update() -> None:
+    """For the warm-up: what a training does with its grid."""
+    cube = np.array([0.0, 0.0, 0.0, 1.0])
+    density, cells = np.zeros((1, 8, 8, 8), np.float32), all_occupied(cube, 8)
+    mark_unseen(density, cube, np.eye(4)[None], np.array([[-1.0, 1.0, -1.0, 1.0]]))
+    visited = sweep(0, 4, density.size)
+    cell_points(visited, np.zeros((4, 3), np.float32), 8)
+    update_cells(density, visited, np.zeros(4, np.float32), 0.9)
+    mark_occupied(density, mean_density(density), cells)

@@ -15,6 +15,8 @@ import numpy as np
 
 from nerf_mini.kernels import tracing as kernels
 from nerf_mini.kernels.marching import OccupiedCells, RayArrays, Steps
+from nerf_mini.ops.occupancy import all_occupied
+from nerf_mini.ops.registry import rehearsal
 
 
 class RayProgress(NamedTuple):
@@ -186,3 +188,17 @@ def cross_front(
 def add_colors(color: np.ndarray, weights: np.ndarray, rays: np.ndarray, total: np.ndarray) -> None:
     """total (rays, 3) += weight * color, in place, for samples with color (samples, 3), weights and rays (samples,)."""
     kernels.add_colors(color, weights, rays, total)
+
+
+@rehearsal
+def visible_samples() -> None:
+    """For the warm-up: how a training step finds its samples along a ray."""
+    cells, steps = all_occupied(np.array([0.0, 0.0, 0.0, 1.0]), 8), Steps(0.5)
+    ends = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
+    rays = RayArrays(*ends, np.zeros(1), np.ones(1))
+    progress = RayProgress.start(rays, cells, steps)
+    alive = progress.rays()
+    t, counts = march_front(alive, 4, rays, cells, steps, progress)
+    density = np.zeros(len(place_front(alive, t, counts, rays, cells.cube)), np.float32)
+    seen = see_front(alive, t, counts, density, steps, 1.0, progress)
+    pack_fronts([(alive, t, seen)], seen)

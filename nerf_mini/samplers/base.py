@@ -9,6 +9,7 @@ import numpy as np
 
 from nerf_mini.fields.base import Density
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.ops import OperatorUse
 from nerf_mini.samplers.samples import Samples
 
 
@@ -17,6 +18,10 @@ class Sampler(Protocol):
 
     `density` is that of a field: per scene unit, at points of the unit cube.
     """
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """The operators of a training step, for the warm-up."""
 
     @property
     def state(self) -> dict[str, np.ndarray]:

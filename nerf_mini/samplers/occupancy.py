@@ -170,6 +170,8 @@ class OccupancySampler:
     front by front and goes no further than to something opaque. As many rays are drawn as fill a budget of samples.
     """
 
+    operators = (ops.OperatorUse("visible_samples"), ops.OperatorUse("occupancy_update"))
+
     def __init__(self, region: Region, settings: OccupancyConfig, cameras: Cameras, budget: int | None = None):
         """`budget`: samples of what is drawn at once, where that is not a step as the settings have it.
 

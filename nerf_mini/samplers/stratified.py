@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions import Box, Region
+from nerf_mini.ops import OperatorUse
 from nerf_mini.samplers.base import Density
 from nerf_mini.samplers.samples import Samples, pack
 
@@ -35,6 +37,7 @@ class StratifiedSampler:
     rays: int
     samples: int
     region: Region = _EVEN
+    operators: ClassVar[tuple[OperatorUse, ...]] = ()
 
     @property
     def state(self) -> dict[str, np.ndarray]:

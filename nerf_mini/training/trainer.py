@@ -18,7 +18,7 @@ from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.crop import Crop
 from nerf_mini.models import Model, make_model, resolve_precision
 from nerf_mini.models.refinement import coarsened, differentiating_rays
-from nerf_mini.ops import logistic
+from nerf_mini.ops import OperatorUse, logistic
 from nerf_mini.ranks import ALONE, Communicator, require_shards
 from nerf_mini.rendering.antialiasing import jittered_places, rays_along_pixel
 from nerf_mini.rendering.images import RenderedImage, render_image
@@ -224,11 +224,22 @@ class Trainer:
         return self.training_cameras if views is own else views.cameras
 
     def warm_up(self) -> None:
-        """Have the kernels of a step compiled, on two cores, or loaded. The first step does it where this has not."""
+        """Have the kernels of a step compiled, on several cores, or loaded. The first step does it where this has
+        not."""
         if not self._warm:
             refines = self.calibration.refinement.corrections
-            warm_up(differentiating_rays(self.model.operators) if refines else self.model.operators)
+            warm_up(differentiating_rays(self.operators) if refines else self.operators)
             self._warm = True
+
+    @property
+    def operators(self) -> tuple[OperatorUse, ...]:
+        """Those of a step."""
+        chosen = self.config.losses.distortion
+        spread = chosen if chosen is not None else self.model.distortion
+        of_loss = [OperatorUse("distortion", constants=(1, 2))] if spread else []
+        kinds = {group.sparse for group in self.groups}
+        of_adam = [OperatorUse("one_adam_step", {"sparse": sparse}) for sparse in sorted(kinds)]
+        return *self.model.operators, *of_loss, *of_adam
 
     @property
     def groups(self) -> list[ParameterGroup]:

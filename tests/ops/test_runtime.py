@@ -5,14 +5,18 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
+from functools import partial
 from pathlib import Path
 
+import numba
 import pytest
 
 import nerf_mini
 from nerf_mini import runtime
 from nerf_mini.ops import OperatorUse, cache_folder
 from nerf_mini.runtime import warm_up
+from nerf_mini.scenes.synthetic.capturing import CaptureSettings, make_capture
 
 USES = [OperatorUse("mlp", constants=(0, 1)), OperatorUse("activate"), OperatorUse("composite")]
 
@@ -30,57 +34,89 @@ def run_script(script, *arguments, env=None, check=True, timeout=300, cwd=None):
     )
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.fixture(scope="module")
+def garden(tmp_path_factory):
+    """A scene without bounds."""
+    return make_capture("garden", tmp_path_factory.mktemp("scenes") / "garden", CaptureSettings(size=32, views=12))
+
+
+@pytest.mark.parametrize(("data", "precision"), [("blobs", "float32"), ("blobs", "auto"), ("garden", "auto")])
 @pytest.mark.parametrize("method", ["instant", "nerf"])
-def test_a_training_step_needs_no_other_version_of_these_kernels(method, precision, blobs):
+def test_after_the_warm_up_a_training_step_compiles_nothing(method, data, precision, request):
     script = """
         import sys
+        from numba.core import event
         from nerf_mini.config import from_preset
-        from nerf_mini.kernels import activations, compositing, dense_network, hash_encoding
         from nerf_mini.scenes import load_scene
         from nerf_mini.training import Trainer
+
+        class Compiled(event.Listener):
+            names = []
+
+            def on_start(self, event):
+                self.names.append(event.data["dispatcher"].py_func.__qualname__)
+
+            def on_end(self, event):
+                pass
 
         data, method, precision = sys.argv[1:]
         scene = load_scene(data)
         config = from_preset("default" if method == "instant" else "small", precision=precision)
         trainer = Trainer(config, scene.cameras, scene)
         trainer.warm_up = lambda: None
-        for use in trainer.model.operators:
-            use.run_forward()
-            use.run_backward()
-        kernels = [
-            activations.activate_forward, activations.activate_backward,
-            dense_network.network_forward, dense_network.network_backward,
-        ]
-        if method == "instant":
-            kernels += [hash_encoding.hash_grid_forward, hash_encoding.hash_grid_backward]
-        assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
+        for use in trainer.operators:
+            for run in use.runs:
+                run()
+        event.register("numba:compile", Compiled())
         trainer.step()
-        assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
+        assert not Compiled.names, Compiled.names
     """
-    run_script(script, blobs, method, precision)
+    run_script(script, request.getfixturevalue(data), method, precision)
 
 
-def test_with_an_empty_cache_the_helper_compiles_and_the_training_waits(blobs, tmp_path):
+def test_with_an_empty_cache_helpers_compile_and_the_training_waits(blobs, tmp_path):
     script = """
         import sys
         from nerf_mini.config import from_preset
-        from nerf_mini.kernels.activations import activate_backward
-        from nerf_mini.kernels.compositing import composite_backward
-        from nerf_mini.kernels.dense_network import network_backward
+        from nerf_mini.kernels import activations, compositing, dense_network
         from nerf_mini.scenes import load_scene
         from nerf_mini.training import Trainer
 
         scene = load_scene(sys.argv[1])
         Trainer(from_preset("small", precision="float32"), scene.cameras, scene).step()
-        for kernel in (network_backward, activate_backward, composite_backward):
-            assert sum(kernel.stats.cache_hits.values()) == 1, kernel
-            assert not kernel.stats.cache_misses, kernel
+        kernels = [
+            dense_network.network_forward, dense_network.network_backward, activations.activate_forward,
+            activations.activate_backward, compositing.composite_forward, compositing.composite_backward,
+        ]
+        hits = [sum(kernel.stats.cache_hits.values()) for kernel in kernels]
+        misses = [sum(kernel.stats.cache_misses.values()) for kernel in kernels]
+        assert [h + m for h, m in zip(hits, misses)] == [1] * len(kernels), (hits, misses)
+        assert any(hits) and any(misses), (hits, misses)
     """
-    run_script(script, blobs, env={"NUMBA_CACHE_DIR": str(tmp_path / "cache")})
+    run_script(script, blobs, env={"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_NUM_THREADS": "2"})
 
 
-def test_what_goes_wrong_here_ends_the_helper(monkeypatch, tmp_path):
+def test_processes_share_the_kernels_out_between_them(tmp_path):
+    done, met = [], threading.Barrier(3)
+
+    def take(who):
+        met.wait()
+        runtime._compile_unclaimed([partial(done.append, number) for number in range(200)], str(tmp_path))
+
+    threads = [threading.Thread(target=take, args=(who,)) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == list(range(200))
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 2)
+
+
+def test_what_goes_wrong_here_ends_the_helper(two_cores, monkeypatch, tmp_path):
     helpers = []
 
     class Recorded(subprocess.Popen):
@@ -88,20 +124,26 @@ def test_what_goes_wrong_here_ends_the_helper(monkeypatch, tmp_path):
             super().__init__(*arguments, **options)
             helpers.append(self)
 
+    def fail(*arguments):
+        raise RuntimeError("here")
+
     monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(runtime, "_compile_unclaimed", fail)
     monkeypatch.setattr(subprocess, "Popen", Recorded)
-    with pytest.raises(KeyError, match="no such operator"):
-        warm_up([*USES, OperatorUse("no such operator")])
+    with pytest.raises(RuntimeError, match="here"):
+        warm_up(USES)
     assert [helper.poll() is not None for helper in helpers] == [True]
     assert not list(tmp_path.iterdir())
 
 
 def test_the_helper_does_not_look_into_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "numba.py").write_text("raise SystemExit(3)")
+    (tmp_path / "claims").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    helper = runtime._start_helper(USES)
+    helper = runtime._start_helper(USES, str(tmp_path / "claims"))
     assert helper is not None and helper.wait(timeout=300) == 0
+    assert len(list((tmp_path / "claims").iterdir())) == 2 * len(USES)
 
 
 @pytest.mark.parametrize("executable", ["", "/no/such/python"])
@@ -111,18 +153,18 @@ def test_there_need_not_be_a_helper(executable, monkeypatch, tmp_path):
     warm_up(USES)
 
 
-def test_no_helper_where_the_kernels_are_cached(monkeypatch, tmp_path):
+def test_no_helper_where_the_kernels_are_cached(two_cores, monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path)
     warm_up(USES)
-    monkeypatch.setattr(runtime, "_start_helper", lambda uses: pytest.fail("a helper was started"))
+    monkeypatch.setattr(runtime, "_start_helper", lambda uses, claims: pytest.fail("a helper was started"))
     warm_up(USES)
 
 
-def test_another_use_of_the_same_operators_is_warmed_up_by_itself(monkeypatch, tmp_path):
+def test_another_use_of_the_same_operators_is_warmed_up_by_itself(two_cores, monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path)
     warm_up(USES)
     asked = []
-    monkeypatch.setattr(runtime, "_start_helper", asked.append)
+    monkeypatch.setattr(runtime, "_start_helper", lambda uses, claims: asked.append(uses))
     other = [OperatorUse("mlp", {"bfloat16": True}, constants=(0, 1))]
     warm_up(other)
     assert asked == [other]

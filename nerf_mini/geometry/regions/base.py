@@ -7,12 +7,13 @@ rays it can be cut into samples of one density.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
+from nerf_mini.ops import OperatorUse
 
 MARCH_STEPS = 1024  # along the diagonal, where pictures do not ask for fewer
 
@@ -31,6 +32,7 @@ class Region(ABC):
         step_growth: marching steps are this share of the distance where that is longer.
         croppable: whether samples keep between near and far of a ray, and so within a box.
         least_views: cameras that must see a cell for something to be in it.
+        operators: those that place samples, for the warm-up.
     """
 
     bounded: bool = False
@@ -38,6 +40,7 @@ class Region(ABC):
     levels: int = 1
     step_growth: float = 0.0
     least_views: int = 1
+    operators: ClassVar[tuple[OperatorUse, ...]] = (OperatorUse("positions", constants=(0, 1, 2)),)
 
     @property
     @abstractmethod

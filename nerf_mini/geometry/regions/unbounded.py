@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.geometry.rays import Rays
 from nerf_mini.geometry.regions.base import Region
-from nerf_mini.ops import contract, contract_in_place, positions
+from nerf_mini.ops import OperatorUse, contract, contract_in_place, positions
 
 INNERMOST = 0.25  # half the side of the innermost cube of cells, in radii
 
@@ -33,6 +33,11 @@ class Unbounded(Region):
     levels: int = 11  # the outermost cube reaches 256 radii
     step_growth: float = 1 / 128
     least_views: int = 2
+    operators: ClassVar[tuple[OperatorUse, ...]] = (
+        OperatorUse("contract", constants=(0,)),
+        OperatorUse("contraction_in_place"),
+        *Region.operators,
+    )
 
     @property
     def unit_length(self) -> float:
