@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 from nerf_mini.errors import UserError, quoted
 
 LARGEST_SEED = 2**63 - 1
+_HINTS: dict[type, Mapping[str, Any]] = {}  # Python would evaluate them each time
 LARGEST_SIZE, MOST_VIEWS = 4096, 10_000  # of synthetic scenes: what somebody could wait for
 
 
@@ -117,9 +119,11 @@ def figure(value: float) -> str:
     return str(int(value)) if isinstance(value, int) or (abs(value) < 1e7 and value == int(value)) else f"{value:g}"
 
 
-def hints(section: type) -> dict[str, Any]:
+def hints(section: type) -> Mapping[str, Any]:
     """The annotations of a section's fields, limits included, in order."""
-    return get_type_hints(section, include_extras=True)
+    if section not in _HINTS:
+        _HINTS[section] = get_type_hints(section, include_extras=True)
+    return _HINTS[section]
 
 
 def flag(name: str) -> str:
