@@ -50,10 +50,10 @@ Seed = Between(0, LARGEST_SEED)
 class TrainArguments:
     """Train a radiance field on a data set.
 
-    DATA is a folder of photographs with poses, from nerfstudio or instant-ngp (transforms.json), COLMAP (sparse/0) or
-    LLFF (poses_bounds.npy); a Blender-style folder (transforms_train.json and pictures); or a tiny_nerf_data.npz. The
-    kind is recognised. The result is a run folder with configuration, metrics, checkpoints and pictures. The options
-    listed are those of the preset's method: --preset small --help lists those of nerf.
+    DATA is a folder of photographs with poses, from nerfstudio or instant-ngp (transforms.json), COLMAP (sparse/0),
+    LLFF (poses_bounds.npy) or Polycam (keyframes); a Blender-style folder (transforms_train.json and pictures); or a
+    tiny_nerf_data.npz. The kind is recognised. The result is a run folder with configuration, metrics, checkpoints and
+    pictures. The options listed are those of the preset's method: --preset small --help lists those of nerf.
     """
 
     data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from nerf_mini.errors import UserError, log_warning
 from nerf_mini.geometry.space import SpaceKind, World
-from nerf_mini.scenes.readers import colmap, llff, tiny_nerf, transforms
+from nerf_mini.scenes.readers import colmap, llff, polycam, tiny_nerf, transforms
 from nerf_mini.scenes.readers.base import Reader, Request
 from nerf_mini.scenes.scene import SPLITS, Scene
 
 # The first that recognises a path reads it. A new format is a module with a READER, and one name here.
-READERS: tuple[Reader, ...] = (transforms.READER, colmap.READER, llff.READER, tiny_nerf.READER)
+READERS: tuple[Reader, ...] = (transforms.READER, colmap.READER, llff.READER, polycam.READER, tiny_nerf.READER)
 PLUG_INS = "nerf_mini.readers"  # the group of entry points through which other packages add readers
 
 
@@ -29,8 +29,8 @@ def load_scene(
     """Read a data set, whose kind is told from the path itself.
 
     Args:
-        path: a folder with transforms files (of Blender, nerfstudio or instant-ngp), with a COLMAP model, or with
-            LLFF's poses_bounds.npy; or a tiny NeRF .npz file or the folder with it.
+        path: a folder with transforms files (of Blender, nerfstudio or instant-ngp), with a COLMAP model, with
+            LLFF's poses_bounds.npy, or with Polycam's keyframes; or a tiny NeRF .npz file or the folder with it.
         downscale: factor by which images shrink (area average) and their cameras with them. Where there are downscaled
             folders such as images_4, it counts from the largest pictures.
         splits: which to read; one that the data set lacks is left out of the scene, except that "train" must exist.
