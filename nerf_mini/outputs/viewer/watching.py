@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,8 +9,9 @@ from typing import Any
 
 from nerf_mini.errors import UserError, Warn, log_warning
 from nerf_mini.io.files import real_path
+from nerf_mini.outputs.viewer.allowance import Allowance
 from nerf_mini.outputs.viewer.description import describe
-from nerf_mini.outputs.viewer.jobs import Jobs
+from nerf_mini.outputs.viewer.jobs import Frame, Jobs
 from nerf_mini.outputs.viewer.news import News, State
 from nerf_mini.outputs.viewer.paths import PathFolder
 from nerf_mini.outputs.viewer.photos import Photos
@@ -23,12 +23,9 @@ from nerf_mini.outputs.viewer.work import work_off
 from nerf_mini.runs.session import Session
 from nerf_mini.training import StepReport
 
-SHARE = 0.1  # of the time that sharp frames may take while nobody moves
 HELD_UP = 0.5  # seconds for which moving cameras keep a training from its next step
 STILL = 0.1  # seconds without a coarse frame after which a camera counts as at rest
-SETTLING = 2.0  # seconds after a movement in which sharp frames come freely
-MOST_LIMIT = 5.0  # seconds that a sharp frame may take from a training, however long that has been
-LEAST_LIMIT = 1.5  # seconds that a sharp frame may take from a training, however short that has been so far
+LIMIT = 1.0  # seconds that a sharp frame may take from a training: pages ask for what takes 0.4
 DESCRIBE_EVERY = 5.0  # seconds
 GO_ON_EVERY = 0.2  # seconds, whether a pause has ended
 
@@ -36,9 +33,9 @@ GO_ON_EVERY = 0.2  # seconds, whether a pause has ended
 class Watching:
     """Pages that watch a training. The field is shown as it is between two steps, and never changed.
 
-    While a camera moves every coarse frame is served, and the training takes two steps a second. At rest a sharp frame
-    is served each time sharp frames have taken less than a tenth of the time; while the training pauses, at once. None
-    of this counts as training time.
+    While a camera moves every coarse frame is served, and the training takes two steps a second. At rest sharp frames
+    are served as far as `Allowance` lets them be; while the training pauses, at once. None of this counts as training
+    time.
     """
 
     def __init__(self, session: Session, warn: Warn = log_warning):
@@ -50,7 +47,7 @@ class Watching:
         self._describe()
         self._paths = PathFolder(run)
         self._paused, self._save = threading.Event(), threading.Event()
-        self._began, self._next_sharp, self._moved = time.perf_counter(), -math.inf, -math.inf
+        self._allowance = Allowance()
 
     def _describe(self) -> None:
         """Cameras and the background as they are now: they may be learnt."""
@@ -93,7 +90,7 @@ class Watching:
         self._write()
         if self._session.trainer.calibration.shapes and time.perf_counter() - self._described > DESCRIBE_EVERY:
             self._describe()
-        self._serve(wait=0.0)
+        self._serve()
         if not self._paused.is_set():
             return
         self.news.update(paused=True)
@@ -113,31 +110,29 @@ class Watching:
                 self._warn(str(error))
             self.news.update(saved_step=self._session.saved_step)
 
-    def _serve(self, wait: float) -> None:
+    def _serve(self) -> None:
         """Serve what may be served now. As long as a camera moves, wait for its next request, but not without end: a
         path may be played over and over.
 
-        A sharp frame that would take more than its share of the time so far is given up: early on a scene is full of
-        fog, through which rays are long.
+        A sharp frame that takes much longer than the page thought is given up: early on a scene is full of fog,
+        through which rays are long.
         """
-        entered = time.perf_counter()
+        entered, wait = time.perf_counter(), 0.0
         while not self._session.interrupted() and time.perf_counter() < entered + HELD_UP:
             began = time.perf_counter()
-            limit = min(max(LEAST_LIMIT, SHARE * (began - self._began)), MOST_LIMIT)
-            job = work_off(self.jobs, self.stage, wait, self._is_due, limit, self._session.interrupted)
+            job = work_off(self.jobs, self.stage, wait, self._is_due, LIMIT, self._session.interrupted)
             if job is None:
                 return
             self.news.update(ready=True)  # the kernels of pictures are there, which are not those of steps
             now = time.perf_counter()
             if job.request.final:
-                self._next_sharp = now + (now - began) * (1.0 - SHARE) / SHARE
+                self._allowance.rendered(job.request, isinstance(job.outcome, Frame), began, now)
             else:
-                self._moved = now
-            wait = max(0.0, self._moved + STILL - now)
+                self._allowance.moved(job.request.client, now)
+            wait = self._allowance.wait(STILL, now)
 
     def _is_due(self, request: FrameRequest) -> bool:
-        now = time.perf_counter()
-        return not request.final or now >= self._next_sharp or now - self._moved < SETTLING
+        return self._allowance.is_due(request, time.perf_counter())
 
     def finish(self) -> None:
         """Tell that the training is over."""
@@ -151,7 +146,7 @@ class Watching:
         """Serve those who wait while something else goes on, but not for long."""
         end = time.perf_counter() + HELD_UP
         while time.perf_counter() < end:
-            if work_off(self.jobs, self.stage, 0.0, limit=LEAST_LIMIT) is None:
+            if work_off(self.jobs, self.stage, 0.0, limit=LIMIT) is None:
                 return
 
     def linger(self, until: Callable[[], bool] = lambda: False) -> None:
