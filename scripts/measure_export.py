@@ -19,7 +19,7 @@ from nerf_mini.outputs.export.base import ExportRequest, ExportTask  # noqa: E40
 from nerf_mini.outputs.export.boxes import chosen_box, surface_level  # noqa: E402
 from nerf_mini.outputs.export.lattices import Lattice  # noqa: E402
 from nerf_mini.outputs.export.mesh import LEAST_PART, colored, surface  # noqa: E402
-from nerf_mini.outputs.export.sight import HIDDEN, between_pixels, closeness  # noqa: E402
+from nerf_mini.outputs.export.sight import between_pixels, closeness  # noqa: E402
 from nerf_mini.outputs.export.training_rays import reached  # noqa: E402
 from nerf_mini.outputs.export.triangle_meshes import TriangleMesh  # noqa: E402
 from nerf_mini.runs.restoring import load_trainer  # noqa: E402
@@ -27,6 +27,7 @@ from nerf_mini.scenes.synthetic.surfaces import shapes  # noqa: E402
 from nerf_mini.training import Trainer  # noqa: E402
 
 STEEP, EDGE = 0.3, 0.1  # least cosine; how far the pixels around a vertex may see before or behind it
+SHOWN = 0.7  # transmittance where what a pixel shows ends
 
 
 def say_distances(name: str, vertices: np.ndarray) -> None:
@@ -47,7 +48,7 @@ def color_psnr(trainer: Trainer, mesh: TriangleMesh, close: float) -> dict[str, 
     for view in range(len(views)):
         camera, image = views.cameras[view], views.image(view)
         height, width = image.shape[:2]
-        far = reached(trainer, camera.image_rays(), HIDDEN).reshape(height, width, 1)
+        far = reached(trainer, camera.image_rays(), SHOWN).reshape(height, width, 1)
         place = camera.project(mesh.vertices, np.zeros(len(mesh.vertices), np.int64))
         towards = camera.poses[0, :3, 3] - mesh.vertices
         distance = np.linalg.norm(towards, axis=1)

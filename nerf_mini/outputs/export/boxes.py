@@ -13,7 +13,7 @@ from nerf_mini.samplers import OccupancySampler
 from nerf_mini.training import Trainer
 
 RAYS = 5000  # that look for the surface
-BEGINS = 0.95  # transmittance where a surface begins, for its level; see docs/export.md
+BEGINS = 0.92  # transmittance where a surface begins, for its level; see docs/export.md
 FIRM = 0.95  # opacity of rays that end in the scene
 FEWEST = 50  # of them
 MOST_SEEN = 0.05, 0.9  # quantiles of the places seen, between which a scene without a middle is taken

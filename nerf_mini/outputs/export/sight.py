@@ -17,7 +17,7 @@ from nerf_mini.training import Trainer
 
 MOST_VIEWS = 100
 LEAST_PIXELS, MOST_PIXELS = 200, 400  # along the longer side of a view: as many as the mesh has cells, within these
-HIDDEN = 0.7  # transmittance; what lies behind the place where it is reached cannot be seen
+HIDDEN = 0.8  # transmittance; what lies behind the place where it is reached cannot be seen; see docs/export.md
 CLOSE_CELLS, CLOSE_SHARE = 2.5, 0.01  # behind what is seen: cells, or a share of the box's side, that still count
 SHARPNESS = 2  # exponent of the cosine by which colours are weighted: who looks straight at it sees it best
 
