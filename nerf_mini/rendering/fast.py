@@ -28,7 +28,7 @@ def render_fronts(
     progress, color = RayProgress.start(inside, cells, steps), np.zeros((len(rays), 3), np.float32)
     alive = progress.rays()
     while len(alive):
-        t, counts = ops.march_front(alive, schedule.front_of(len(alive)), inside, cells, steps, progress)
+        t, counts = ops.march_front(alive, schedule.picture_front_of(len(alive)), inside, cells, steps, progress)
         points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
         directions, place = rays.directions[alive], np.repeat(np.arange(len(alive)), counts)  # of each one's ray
         density, emitted = field(parameters, points, directions, place)  # one pass: most samples are seen
@@ -51,7 +51,8 @@ def first_reached(
     progress, reached = RayProgress.start(inside, cells, steps), np.full(len(rays), np.inf)
     alive = progress.rays()
     while len(alive):
-        t, counts = ops.march_front(alive, sampler.schedule.front_of(len(alive)), inside, cells, steps, progress)
+        front = sampler.schedule.picture_front_of(len(alive))
+        t, counts = ops.march_front(alive, front, inside, cells, steps, progress)
         points = region.warp(ops.place_front(alive, t, counts, inside, cells.cube))
         density = scaled(density_at(points), region, points)
         ops.cross_front(alive, t, counts, density, steps, target, progress, reached)

@@ -18,7 +18,7 @@ from nerf_mini.ops import OccupiedCells, RayArrays, Steps
 from nerf_mini.samplers.base import Density
 from nerf_mini.samplers.samples import Samples
 
-ALL_FOG = 0.9  # share of occupied cells that only a field has which has learnt nothing yet
+ALL_FOG = 0.9  # share of occupied cells, of those seen, that only a field has which has learnt nothing yet
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class OccupancySchedule:
         transmittance: what is seen through less than this is not looked at.
         least_weight: samples of less weight have no part in a training step. They would hardly change a colour, and
             other rays take their place.
-        front, front_samples: samples evaluated together, of each ray, and of all rays at least.
+        front, picture_front, front_samples: samples evaluated together, of each ray, in pictures, and of all rays at
+            least. Behind the last one that is seen they are evaluated in vain.
         usual_samples: mean of all rays, once the air is clear, those that meet nothing included.
         max_rays: of a step.
         momentum: weight of the past in the mean number of samples per ray.
@@ -55,6 +56,7 @@ class OccupancySchedule:
     transmittance: float = 1e-4
     least_weight: float = 1e-3
     front: int = 8
+    picture_front: int = 4
     front_samples: int = 1 << 13
     usual_samples: int = 5
     max_rays: int = 1 << 15
@@ -71,6 +73,10 @@ class OccupancySchedule:
     def front_of(self, rays: int) -> int:
         """Samples to evaluate together on each of so many rays."""
         return max(self.front, self.front_samples // rays)
+
+    def picture_front_of(self, rays: int) -> int:
+        """The same in pictures."""
+        return max(self.picture_front, self.front_samples // rays)
 
     @property
     def opaque(self) -> float:
@@ -118,6 +124,11 @@ class OccupancyGrid:
     def occupied_share(self) -> float:
         """The share of the cells that are occupied."""
         return float(np.bitwise_count(self.cells.bits).sum(dtype=np.int64)) / self.density.size
+
+    @property
+    def occupied_share_of_seen(self) -> float:
+        """The share that is occupied of the cells that enough cameras see."""
+        return self.occupied_share * self.density.size / max(1, int(np.count_nonzero(self.density >= 0)))
 
     def forget_unseen(self, cameras: Cameras) -> None:
         """Remove for good the cells that too few cameras see."""
@@ -216,9 +227,9 @@ class OccupancySampler:
 
     def steps_for_pictures(self) -> Steps:
         """Lengths of marching steps for pictures: longer while most of the region is fog."""
-        share = self.grid.occupied_share
-        if share > ALL_FOG and not self.region.bounded:  # an untrained field, whose fog ends no ray
+        if not self.region.bounded and self.grid.occupied_share_of_seen > ALL_FOG:  # untrained: fog that ends no ray
             return self._steps(16)
+        share = self.grid.occupied_share
         return self._steps(4 if share > 0.5 else 2 if share > 0.25 else 1)
 
     def _steps(self, longer: int) -> Steps:

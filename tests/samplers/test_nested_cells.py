@@ -130,3 +130,16 @@ def test_a_cell_must_be_seen_by_two_cameras():
     for sampler in (one, two):
         sampler.grid.forget_unseen(sampler.cameras)
     assert (one.grid.density[2] >= 0).sum() > 100 > (two.grid.density[2] >= 0).sum()
+
+
+def test_pictures_of_a_field_that_has_learnt_nothing_take_long_steps_before_and_after_the_first_step():
+    """Cells that no camera sees are empty from the first step on: of those that are seen, all are fog."""
+    sampler = make_sampler(1.0)
+    untrained = sampler.steps_for_pictures()
+    sampler.grid.forget_unseen(sampler.cameras)
+    assert sampler.grid.occupied_share < 0.9 and sampler.grid.occupied_share_of_seen == 1.0
+    assert sampler.steps_for_pictures() == untrained
+    sampler.grid.density[sampler.grid.density >= 0] = 0.0
+    sampler.grid.density[0, 10:14] = 1.0
+    sampler.grid.mark_occupied(0.5)
+    assert sampler.steps_for_pictures().least == untrained.least / 16
