@@ -59,15 +59,16 @@ class Damage:
 def cases(seed: int, count: int) -> Iterator[Case]:
     """Sound runs, each damaged once and opened once."""
     for index in range(count):
-        rng = random.Random(f"run_folders {seed} {index}")
+        place = f"run_folders {seed} {index}"
+        rng = random.Random(place)
         source = rng.choice(["instant", "instant", "nerf", "old"])
         trial = rng.choice([*list(TRIALS), *QUICK * 3])
         if rng.random() < 0.08 and source != "old":
             trial = rng.choice(["resume", "eval", "report"])
-            yield Case(f"{index} {source} {trial} after a picture changed", _changed_picture(source, trial, index))
+            yield Case(f"{index} {source} {trial} after a picture changed", _changed_picture(source, trial, place))
             continue
         name, damage = _drawn(source, rng)
-        yield Case(f"{index} {source} {trial} after {name}", _case(source, trial, damage, index))
+        yield Case(f"{index} {source} {trial} after {name}", _case(source, trial, damage, place))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -270,11 +271,11 @@ QUICK = ["render", "export", "view", "gallery"]
 # Cases
 
 
-def _case(source: str, trial: str, damage: Damage, index: int) -> Callable[[Path], str | None]:
+def _case(source: str, trial: str, damage: Damage, seed: str) -> Callable[[Path], str | None]:
     def run(folder: Path) -> str | None:
         wanted = _wanted(source, trial)  # before this case's own files
         _copy(source)
-        damage.apply(random.Random(index))
+        damage.apply(random.Random(f"{seed}, applied"))
         outcome = TRIALS[trial].outcome(source)
         fault = fault_of(outcome)
         if fault is not None or outcome.code != 0:
@@ -301,12 +302,12 @@ def _compared(found: object, wanted: tuple[object, object], outcome: Outcome, da
     return f"silent garbage: another result without a word; it said {outcome.printed[-200:]!r}"
 
 
-def _changed_picture(source: str, trial: str, index: int) -> Callable[[Path], str | None]:
+def _changed_picture(source: str, trial: str, seed: str) -> Callable[[Path], str | None]:
     """A pixel of a picture of the data set is another by one."""
 
     def run(folder: Path) -> str | None:
         _copy(source)
-        rng = random.Random(index)
+        rng = random.Random(f"{seed}, applied")
         file = rng.choice(sorted(SCENE.glob("test/*.png" if trial == "report" else "t*/*.png")))
         pixels = np.array(Image.open(file))
         pixels[rng.randrange(sound.SIZE), rng.randrange(sound.SIZE), rng.randrange(3)] ^= 1
