@@ -65,20 +65,24 @@ def folder_made_atomically(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`, renamed to it when the body ends; if the body fails, nothing is left behind.
 
     `path` must not exist, or be an empty folder. Raises UserError if the disk is full or the place cannot be written
-    to.
+    to; what then cannot be removed either, as on a disk that no longer answers, is named.
     """
     temporary = _temporary(path)
     try:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had the same number
         temporary.mkdir(parents=True)
         remove_leftovers(path.parent)
         yield temporary
         if path.exists():
             path.rmdir()
         temporary.rename(path)
-    except OSError as error:
-        raise UserError(_explain(path, error)) from error
-    finally:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        left = f" {temporary} cannot be removed, and may be deleted." if os.path.lexists(temporary) else ""
+        if isinstance(error, OSError) or (left and isinstance(error, UserError)):
+            told = _explain(path, error) if isinstance(error, OSError) else str(error)
+            raise UserError(told + left) from error
+        raise
 
 
 def remove_leftovers(folder: Path, age: float = LEFTOVER_AGE, of: str | None = None) -> None:

@@ -51,6 +51,22 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["new"] and (tmp_path / "new" / "file").read_text() == "whole"
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), UserError("there is not enough of it.")])
+def test_a_temporary_folder_that_cannot_be_removed_is_named(tmp_path, monkeypatch, error):
+    monkeypatch.setattr("shutil.rmtree", lambda *a, **b: None)  # a disk that no longer answers
+    with pytest.raises(UserError) as raised, folder_made_atomically(tmp_path / "new") as folder:
+        raise error
+    assert f"{folder} cannot be removed" in str(raised.value) and str(error.args[-1]).rstrip(".") in str(raised.value)
+
+
+def test_a_temporary_folder_of_a_killed_process_with_the_same_number_is_no_hindrance(tmp_path):
+    with folder_made_atomically(tmp_path / "new") as folder:
+        pass
+    (folder / "deeper").mkdir(parents=True)
+    with folder_made_atomically(tmp_path / "new") as again:
+        assert again == folder and not list(again.iterdir())
+
+
 def test_old_temporary_files_are_removed_and_others_stay(tmp_path):
     (tmp_path / ".scene.99.tmp").mkdir()
     for name in (".step-0000001.npz.99.tmp", ".young.png.99.tmp", ".notes.tmp", "mine.99.tmp"):

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from .. import sound
-from ..cases import Case, fault_of, listing, outcome_in_process, outcome_of
+from ..cases import Case, Outcome, fault_of, listing, outcome_in_process, outcome_of
 from ..failing import READS, WRITES, Fault, count_of, failing, refusing
 
 FULL = ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EACCES", "EFBIG", "ESTALE")
@@ -76,10 +76,17 @@ def _refused(random: Random, kind: str, errors: Sequence[str]) -> Case:
             outcome = outcome_of(WORKS[verb](folder))
         changed = tuple(sorted(name for name, _ in listing(folder).items() ^ before.items()))  # looked at without fault
         may_remain = ("new", "run") if verb.startswith("train") else ("run/eval", "run/renders", "run/report")
+        changed = tuple(name for name in changed if not _said_to_be_left(name, outcome, kind if lasting else ""))
         fault = fault_of(replace(outcome, changed=changed), may_remain)
         return fault or _still_sound(verb, folder)
 
     return Case(f"{verb}: {name} at {share:.0%} of its {kind}{', from then on' if lasting else ''}", run)
+
+
+def _said_to_be_left(name: str, outcome: Outcome, lasting: str) -> bool:
+    """Whether a folder that can no longer be listed, and so not be removed, is named."""
+    temporary = Path(name).parts[0]
+    return lasting == READS and temporary.endswith(".tmp") and f"{temporary} cannot be removed" in outcome.err
 
 
 def _still_sound(verb: str, folder: Path) -> str | None:
