@@ -41,14 +41,14 @@ class Shapes:
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first."""
-    return sorted(folder.glob("step-*.npz"))
+    """The checkpoints in a folder, oldest first; what is called after no step is none."""
+    return sorted((path for path in folder.glob("step-*.npz") if step_of(path) >= 0), key=step_of)
 
 
 def step_of(path: Path) -> int:
     """The step that a checkpoint's name says it is of; -1 where it says none."""
     digits = path.stem.removeprefix("step-")
-    return int(digits) if digits.isdecimal() else -1
+    return int(digits) if digits.isascii() and digits.isdecimal() else -1
 
 
 def save(folder: Path, state: TrainingState) -> Path:
