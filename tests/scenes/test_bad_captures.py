@@ -483,3 +483,13 @@ def test_a_picture_of_an_llff_capture_that_is_no_file_is_missed(tmp_path, instea
         picture.symlink_to(picture if instead == "circle" else "/dev/zero")
     with pytest.raises(UserError, match=r"has 4 rows, but .* holds 3 pictures"):
         load_scene(folder)
+
+
+@pytest.mark.parametrize("place", ["nan", "1e308", "-1e10"])
+def test_a_feature_beyond_any_picture_is_refused(tmp_path, place):
+    file = write_colmap(tmp_path, make_capture(2), text=True) / "sparse" / "0" / "images.txt"
+    lines = file.read_text().split("\n")
+    lines[2] = f"{place} {lines[2].partition(' ')[2]}"  # the features of the first picture
+    file.write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"images.txt: line 2: a feature is at \[.*\], which is beyond any picture"):
+        load_scene(tmp_path)

@@ -18,7 +18,8 @@ class Summary:
     """The facts of a data set. Pairs are the least and the largest value over all views; distances in scene units.
 
     lens_displacement, in pixels, and reprojection, the median in pixels of the full-size picture, are None where there
-    is nothing to measure. scale: units of the files per unit of the scene.
+    is nothing to measure, as with points that are all behind their cameras. scale: units of the files per unit of the
+    scene.
     """
 
     kind: str
@@ -63,7 +64,8 @@ def summary(scene: Scene) -> Summary:
         any(views.has_alpha for views in scene.splits.values()), ignored / pixels,
         0 if points is None else len(points.positions),
         0 if points is None or points.observations is None else len(points.observations.point),
-        None if errors is None else float(np.nanmedian(errors.pixels)), survey.distance,
+        None if errors is None or not np.isfinite(errors.pixels).any() else float(np.nanmedian(errors.pixels)),
+        survey.distance,
         sum(views.pixels.nbytes for views in scene.splits.values()),
     )  # fmt: skip
 

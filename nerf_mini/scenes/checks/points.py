@@ -55,14 +55,15 @@ def reprojection(survey: Survey) -> Iterator[Finding]:
         return
     behind = float(np.mean(~np.isfinite(errors.pixels)))
     if behind > BEHIND:
-        text = f"{behind:.1%} of the sparse points that a picture shows are behind its camera."
+        text = f"{behind:.1%} of the sparse points that a picture shows are behind its camera, or beyond its lens."
         advice = "The poses' axes or their direction (camera-to-world) are wrong, or pictures and poses are mixed up."
         yield Finding("reprojection-behind", "error", text, advice)
     pixels = np.where(np.isfinite(errors.pixels), errors.pixels, np.inf)
     median = float(np.median(pixels))
     limit = max(MOST_PIXELS, OF_LONGEST_SIDE * errors.ratio * float(survey.cameras.size.max()))
     if median > limit:
-        text = f"Sparse points land {median:.1f} pixels from where the pictures show them; below 1 is usual."
+        away = f"{median:.1f} pixels from" if np.isfinite(median) else "nowhere near"
+        text = f"Sparse points land {away} where the pictures show them; below 1 pixel is usual."
         advice = "Check focal length, principal point, lens, the pictures' size, and which picture has which pose."
         yield Finding("reprojection", "error", text, advice)
         return

@@ -25,6 +25,7 @@ from nerf_mini.scenes.readers.packed import Packed
 
 PARTS = ("cameras", "images")
 _PLACES = ("sparse", "colmap/sparse", "")
+FARTHEST_FEATURE = 1e9  # pixels
 _OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # from OpenCV's: x right, y down, z forward
 
 MODELS: dict[int, tuple[str, int]] = {  # by the number in binary files: name, and how many parameters
@@ -153,8 +154,9 @@ def _checked_image(
             f"{where}: rotation {rotation.tolist()} and translation {translation.tolist()} are no pose of a camera."
         )
     places, points = features
-    if not np.isfinite(places).all():
-        raise UserError(f"{where}: the place of a feature is not finite.")
+    wrong = np.flatnonzero(~(np.abs(places) <= FARTHEST_FEATURE).all(axis=1))
+    if len(wrong):
+        raise UserError(f"{where}: a feature is at {quoted(places[wrong[0]].tolist())}, which is beyond any picture.")
     return ModelImage(name, _camera_to_world(rotation / length, translation), camera, places, points, where)
 
 

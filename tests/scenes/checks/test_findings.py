@@ -359,6 +359,13 @@ def test_errors_are_those_of_the_full_size(sound):
     assert np.median(large.pixels) == pytest.approx(3 * np.median(small.pixels), rel=0.2)
 
 
+def test_points_that_no_camera_can_see_are_told_without_infinities(sound):
+    behind = with_poses(sound, lambda poses: poses @ FLIP)
+    assert summary(behind).reprojection is None
+    texts = " ".join(finding.text for finding in quick_findings(behind))
+    assert "nowhere near" in texts and " inf " not in texts and " nan " not in texts
+
+
 def test_views_whose_points_are_elsewhere(sound):
     """One picture's points belong to another."""
     seen = sound.points.observations
