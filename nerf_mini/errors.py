@@ -52,6 +52,11 @@ def plain(name: str) -> str:
     return _cut(repr(name)[1:-1])
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error of the system or of a library says, for a message: in one line, cut, without numbers of errors."""
+    return plain(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Names for a message: the first few, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

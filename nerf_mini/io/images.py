@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nerf_mini.errors import UserError, plain, quoted
+from nerf_mini.errors import UserError, quoted, reason_of
 from nerf_mini.io.files import write_atomically
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def _complaint(path: Path, error: Exception) -> UserError:
 
     if isinstance(error, UnidentifiedImageError):
         return UserError(f"{path}: cannot be read as an image. Is the file complete, and one of {', '.join(FORMATS)}?")
-    said = plain(str(error) or type(error).__name__)
-    return UserError(f"{path}: cannot be read as an image ({said}). Is the file complete?")
+    if isinstance(error, OSError) and error.strerror:
+        return UserError(f"{path}: cannot be read ({reason_of(error)}).")
+    return UserError(f"{path}: cannot be read as an image ({reason_of(error)}). Is the file complete?")
 
 
 def read_header(path: Path) -> ImageHeader:

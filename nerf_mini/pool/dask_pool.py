@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from nerf_mini import __version__
-from nerf_mini.errors import UserError, listed, plain
+from nerf_mini.errors import UserError, listed, plain, reason_of
 from nerf_mini.pool.base import Pool
 
 ANSWER = 10.0  # seconds for a scheduler, or its workers, to answer
@@ -44,10 +44,9 @@ class DaskPool(Pool):
         except Exception as error:  # of many kinds: of the network, of TLS, of addresses, of files
             self.client.status = "closed"  # or it would try to take leave when it is collected, and complain
             self._log[0].setLevel(self._log[1])
-            reason = plain(str(error) or type(error).__name__)
             tls = " TLS needs certificates, see docs/machines.md." if address.startswith("tls") else ""
             raise UserError(
-                f"--cluster {plain(address)}: no Dask scheduler answers there ({reason}). Start one with `dask"
+                f"--cluster {plain(address)}: no Dask scheduler answers there ({reason_of(error)}). Start one with `dask"
                 f" scheduler`, and workers with `dask worker ADDRESS --nthreads 1`.{tls}"
             ) from error
         super().__init__(self.client.get_executor(pure=False, retries=0), f"the scheduler {plain(address)}")

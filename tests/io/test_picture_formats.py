@@ -27,6 +27,19 @@ def png_of_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
+@pytest.mark.parametrize("read", [read_header, read_image])
+def test_what_the_system_refuses_is_said_in_words(tmp_path, monkeypatch, read):
+    file = tmp_path / "picture.png"
+    file.write_bytes(encoded("PNG"))
+
+    def refuse(path, *arguments, **options):
+        raise OSError(40, "Too many levels of symbolic links", str(path))
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(UserError, match=r"picture.png: cannot be read \(Too many levels of symbolic links\)\.$"):
+        read(file)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_documented_formats_are_read_under_any_name(tmp_path, form):
     file = tmp_path / "picture.png"

@@ -8,7 +8,7 @@ from io import BytesIO
 
 import numpy as np
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, reason_of
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import composite, to_uint8
 from nerf_mini.scenes import Scene
@@ -106,4 +106,4 @@ class Photos:
         except UserError as error:
             self.problem = str(error)
         except Exception as error:  # a thread that dies says nothing to anybody
-            self.problem = f"the pictures cannot be read ({type(error).__name__}: {error})."
+            self.problem = f"the pictures cannot be read ({type(error).__name__}: {reason_of(error)})."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nerf_mini.errors import UserError, plain
+from nerf_mini.errors import UserError, plain, reason_of
 from nerf_mini.io.files import real_path
 from nerf_mini.io.images import open_picture
 from nerf_mini.scenes.checks.base import natural
@@ -171,7 +171,7 @@ def _decoded(frames: Iterator[Any], video: Path) -> Iterator[np.ndarray]:
     try:
         yield from frames
     except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{video}: cannot be decoded ({str(error)[:100]}). Is the file complete?") from error
+        raise UserError(f"{video}: cannot be decoded ({reason_of(error)}). Is the file complete?") from error
 
 
 def _grey(frame: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nerf_mini.errors import UserError
+from nerf_mini.errors import UserError, reason_of
 from nerf_mini.geometry.poses import common_up
 from nerf_mini.io.images import open_picture
 from nerf_mini.scenes.capture.gathering import JPEG, Progress
@@ -76,7 +76,7 @@ def _write_picture(source: Path, target: Path, max_size: int) -> tuple[int, int]
                 image.resize(size, Image.Resampling.LANCZOS).save(target, format=image.format, exif=exif, **options)
                 return size
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{source}: cannot be read as an image ({str(error)[:100]}). Is the file complete?") from error
+        raise UserError(f"{source}: cannot be read as an image ({reason_of(error)}). Is the file complete?") from error
     try:
         os.link(source, target)
     except OSError:  # another disk, or a file system without links

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nerf_mini.errors import UserError, listed, plain
+from nerf_mini.errors import UserError, listed, reason_of
 from nerf_mini.io.files import require_file
 from nerf_mini.scenes.readers.base import Reader, Request, checked_pose
 from nerf_mini.scenes.readers.intrinsics import checked_intrinsics, checked_size
@@ -65,7 +65,7 @@ def _read_rows(file: Path) -> np.ndarray:
         with open(file, "rb") as opened:
             rows = np.lib.format.open_memmap(file, "r") if opened.read(6) == b"\x93NUMPY" else None
     except Exception as error:  # NumPy's parser of headers raises more kinds than it documents, TokenError among them
-        raise UserError(f"{file}: cannot be read as a NumPy array ({plain(str(error))}). Is it complete?") from error
+        raise UserError(f"{file}: cannot be read as a NumPy array ({reason_of(error)}). Is it complete?") from error
     if rows is None or rows.ndim != 2 or rows.shape[1] != _COLUMNS or not len(rows) or rows.dtype.kind != "f":
         found = "no NumPy array" if rows is None else f"{rows.shape} {rows.dtype}"
         raise UserError(f"{file}: must hold an array of numbers of (views, {_COLUMNS}), not {found}.")

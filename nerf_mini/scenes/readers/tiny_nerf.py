@@ -7,7 +7,7 @@ from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from nerf_mini.errors import UserError, plain, quoted
+from nerf_mini.errors import UserError, quoted, reason_of
 from nerf_mini.geometry.cameras import Cameras
 from nerf_mini.io.images import area_average, downscaled_size, to_uint8
 from nerf_mini.io.memory import require_memory
@@ -94,9 +94,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # BadZipFile, zlib.error, MemoryError, TokenError and more
-        raise UserError(
-            f"{file}: cannot be read as an .npz archive ({plain(str(error))}). Is the file complete?"
-        ) from error
+        raise UserError(f"{file}: cannot be read as an .npz archive ({reason_of(error)}). Is the file complete?") from error
 
 
 def _require_plain(file: Path, key: str, entry: ZipInfo, archive: ZipFile) -> None:
