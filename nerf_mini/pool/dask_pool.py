@@ -46,8 +46,8 @@ class DaskPool(Pool):
             self._log[0].setLevel(self._log[1])
             tls = " TLS needs certificates, see docs/machines.md." if address.startswith("tls") else ""
             raise UserError(
-                f"--cluster {plain(address)}: no Dask scheduler answers there ({reason_of(error)}). Start one with `dask"
-                f" scheduler`, and workers with `dask worker ADDRESS --nthreads 1`.{tls}"
+                f"--cluster {plain(address)}: no Dask scheduler answers there ({reason_of(error)}). Start one with"
+                f" `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`.{tls}"
             ) from error
         super().__init__(self.client.get_executor(pure=False, retries=0), f"the scheduler {plain(address)}")
         try:

@@ -462,6 +462,9 @@ def test_ways_to_state_the_focal_length(tmp_path):
     np.testing.assert_allclose(_focal(folder), (12 / math.tan(0.5), 8 / math.tan(0.4)))
     edit(file, w=None, h=None, cx=None, cy=None)
     np.testing.assert_allclose(load_scene(folder).cameras.train.center[0], (12, 8))
+    edit(file, camera_angle_x=5e-324)
+    with pytest.raises(UserError, match=r"frame 1 .*focal length along x must be positive and finite"):
+        load_scene(folder)
     edit(file, camera_angle_x=None)
     with pytest.raises(UserError, match=r"frame 1 .*there is no focal length"):
         load_scene(folder)

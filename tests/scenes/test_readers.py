@@ -287,6 +287,7 @@ BAD_TRANSFORMS = {
     "angle too large": (lambda c: c.update(camera_angle_x=3.2), "between 0 and pi"),
     "angle zero": (lambda c: c.update(camera_angle_x=0), "between 0 and pi"),
     "lens distortion": (lambda c: c.update(k1=0.1, p2=0.0), r"distorts \(k1\)"),
+    "angle next to nothing": (lambda c: c.update(camera_angle_x=5e-324), "focal length along x must be positive and"),
     "angle not finite": (lambda c: c.update(camera_angle_x=math.nan), "'camera_angle_x' must be a number"),
     "focal length zero": (lambda c: c.update(fl_x=0.0), "'fl_x' must be positive, not 0.0"),
     "frames missing": (lambda c: c.pop("frames"), "'frames' must hold"),

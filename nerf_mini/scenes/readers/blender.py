@@ -14,7 +14,7 @@ from nerf_mini.errors import UserError
 from nerf_mini.io.files import real_path
 from nerf_mini.scenes.readers.base import Request, checked_pose, number
 from nerf_mini.scenes.readers.frames import Frame, found_pictures
-from nerf_mini.scenes.readers.intrinsics import Intrinsics, checked_intrinsics, checked_size
+from nerf_mini.scenes.readers.intrinsics import Intrinsics, checked_intrinsics, checked_size, focal_of_view
 from nerf_mini.scenes.readers.pictures import Picture, unique_names
 from nerf_mini.scenes.readers.shots import Shot, background_of, read_views
 from nerf_mini.scenes.readers.splits import every_nth
@@ -94,7 +94,8 @@ def _intrinsics(content: Mapping[str, Any], picture: Picture, frame: Frame) -> I
             raise UserError(f"{file}: {key!r} must be positive, not {content[key]}.")
     # Photographs come with measured values, for images of w x h pixels; a renderer needs none of these keys.
     width, height = number(content, "w", file, picture.stored[0]), number(content, "h", file, picture.stored[1])
-    focal = number(content, "fl_x", file, 0.5 * width / math.tan(0.5 * angle))
+    focal = number(content, "fl_x", file) if "fl_x" in content else focal_of_view(angle, width)
     center = number(content, "cx", file, 0.5 * width), number(content, "cy", file, 0.5 * height)
     size = checked_size(width, height, str(file))
-    return checked_intrinsics(size, (focal, number(content, "fl_y", file, focal)), center, str(file))
+    upright = number(content, "fl_y", file) if "fl_y" in content else focal
+    return checked_intrinsics(size, (focal, upright), center, str(file))

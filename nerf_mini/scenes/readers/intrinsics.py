@@ -68,6 +68,15 @@ def checked_intrinsics(
     return Intrinsics(size, focal, center, lens, _parameters(lens, wanted, where))
 
 
+def focal_of_view(angle: float, side: float) -> float:
+    """The focal length, in pixels, that shows an angle, between 0 and pi, on a side of a picture.
+
+    An angle so small that its tangent is 0 has an infinite one, which `checked_intrinsics` refuses.
+    """
+    tangent = math.tan(0.5 * angle)
+    return 0.5 * side / tangent if tangent > 0.0 else math.inf
+
+
 def require_focal(value: float, what: str) -> None:
     """Raise a UserError for a focal length, in pixels, that no camera has."""
     if not SHORTEST_FOCAL <= value <= LONGEST_FOCAL:

@@ -94,7 +94,9 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # BadZipFile, zlib.error, MemoryError, TokenError and more
-        raise UserError(f"{file}: cannot be read as an .npz archive ({reason_of(error)}). Is the file complete?") from error
+        raise UserError(
+            f"{file}: cannot be read as an .npz archive ({reason_of(error)}). Is the file complete?"
+        ) from error
 
 
 def _require_plain(file: Path, key: str, entry: ZipInfo, archive: ZipFile) -> None:

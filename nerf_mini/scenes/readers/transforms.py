@@ -21,7 +21,13 @@ from nerf_mini.scenes.readers.base import Reader, Request, checked_pose, finite,
 from nerf_mini.scenes.readers.blender import LENS_KEYS, read_blender
 from nerf_mini.scenes.readers.colmap_files import model_folders, read_points
 from nerf_mini.scenes.readers.frames import Frame, found_pictures, read_frames
-from nerf_mini.scenes.readers.intrinsics import Intrinsics, checked_intrinsics, checked_size, equirectangular
+from nerf_mini.scenes.readers.intrinsics import (
+    Intrinsics,
+    checked_intrinsics,
+    checked_size,
+    equirectangular,
+    focal_of_view,
+)
 from nerf_mini.scenes.readers.pictures import Mask, Picture, beside, find_pictures
 from nerf_mini.scenes.readers.ply import read_ply_points
 from nerf_mini.scenes.readers.shots import Shot, captured
@@ -230,7 +236,7 @@ def _focal(frame: Frame, axis: str, side: float) -> float | None:
             if unit is not None and not 0 < value * unit < math.pi:
                 limit = "180 degrees" if axis in key[:1] else "pi"
                 raise UserError(f"{frame.where}: {key!r} is {value:g}; a field of view lies between 0 and {limit}.")
-            return value if unit is None else 0.5 * side / math.tan(0.5 * value * unit)
+            return value if unit is None else focal_of_view(value * unit, side)
     return None
 
 
