@@ -67,17 +67,65 @@ def folder_made_atomically(path: Path) -> Iterator[Path]:
     `path` must not exist, or be an empty folder. Raises UserError if the disk is full or the place cannot be written
     to; what then cannot be removed either, as on a disk that no longer answers, is named.
     """
-    temporary = _temporary(path)
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had the same number
-        temporary.mkdir(parents=True)
-        remove_leftovers(path.parent)
+    with _temporary_folder(_temporary(path), path) as temporary:
         yield temporary
         if path.exists():
             path.rmdir()
         temporary.rename(path)
+
+
+@contextlib.contextmanager
+def files_made_together(path: Path) -> Iterator[Path]:
+    """Where to write a file, or a folder of files, and what belongs beside it: when the body ends, all is moved to
+    `path`, and beside it. If the body fails, nothing is left behind, and what was there is as it was.
+
+    Other files of a folder stay; of those that are replaced, some may be new where it is the moving that fails. Raises
+    UserError if the disk is full or the place cannot be written to; it, and what the body raises, names `path`.
+    """
+    path = real_path(path) if path.name in ("", "..") else path
+    inside = path / path.name if path.is_dir() else path  # the folder above may be somebody else's
+    moved: list[Path] = []
+    with _temporary_folder(_temporary(inside), path) as temporary:
+        written = temporary / path.name
+        try:
+            yield written
+            for content in sorted(temporary.iterdir()):
+                _move(content, path.with_name(content.name), moved)
+        except BaseException as error:
+            for target in moved:
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(target) if target.is_dir() else target.unlink()
+            if isinstance(error, UserError):
+                raise UserError(str(error).replace(str(written), str(path))) from error
+            raise
+
+
+def _move(source: Path, target: Path, moved: list[Path]) -> None:
+    """Give a file, or all files of a folder, their final names; those that were not there before join `moved`."""
+    if source.is_dir() and target.is_dir():
+        for content in sorted(source.iterdir()):
+            _move(content, target / content.name, moved)
+        return
+    if not os.path.lexists(target):
+        moved.append(target)
+    os.replace(source, target)
+
+
+@contextlib.contextmanager
+def _temporary_folder(temporary: Path, path: Path) -> Iterator[Path]:
+    """A folder that is gone when the body ends, by that or by `path`, of which errors speak, being made of it."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had the same number
+        temporary.mkdir(parents=True)
+        remove_leftovers(temporary.parent)
+        yield temporary
+        shutil.rmtree(temporary, ignore_errors=True)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        for folder in made:  # from the innermost out
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         left = f" {temporary} cannot be removed, and may be deleted." if os.path.lexists(temporary) else ""
         if isinstance(error, OSError) or (left and isinstance(error, UserError)):
             told = _explain(path, error) if isinstance(error, OSError) else str(error)

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerf_mini.errors import UserError
-from nerf_mini.io.files import folder_made_atomically, read_json, to_json, write_atomically, write_json
+from nerf_mini.io.files import (
+    files_made_together,
+    folder_made_atomically,
+    read_json,
+    to_json,
+    write_atomically,
+    write_json,
+)
 from nerf_mini.io.images import write_image
 
 
@@ -65,6 +72,63 @@ def test_a_temporary_folder_of_a_killed_process_with_the_same_number_is_no_hindr
     (folder / "deeper").mkdir(parents=True)
     with folder_made_atomically(tmp_path / "new") as again:
         assert again == folder and not list(again.iterdir())
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_set(path, text):
+    """A folder with files at two depths, and a file beside it."""
+    with files_made_together(path) as written:
+        (written / "deep").mkdir(parents=True)
+        for file in (written / "a", written / "deep" / "b", written.with_name(f"{written.name}.json")):
+            file.write_text(text)
+            yield file
+
+
+@pytest.mark.parametrize("place", ["set", "missing/set", "set/../set"])
+def test_files_are_made_together_and_others_stay(tmp_path, place):
+    for text in ("first", "second"):
+        assert text not in contents(tmp_path).values()
+        for _ in write_set(tmp_path / place, text):
+            assert text not in [v for k, v in contents(tmp_path).items() if ".tmp" not in k]
+        (tmp_path / place / "other").write_text("stays")
+    names = {f"{place}/a", f"{place}/deep/b", f"{place}.json"}
+    files = {str((tmp_path / name).resolve().relative_to(tmp_path.resolve())) for name in names}
+    assert {k: v for k, v in contents(tmp_path).items() if v == "second"}.keys() == files
+    assert sum(v == "stays" for v in contents(tmp_path).values()) == 1 and len(contents(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+def test_a_set_of_files_that_fails_leaves_what_was(tmp_path, moment, there):
+    if there:
+        list(write_set(tmp_path / "over" / "set", "old"))
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"of .*over.set: broken") as raised:
+        for place, _ in enumerate(written := write_set(tmp_path / "over" / "set", "new")):
+            if place == moment:
+                here = next(path for path in tmp_path.rglob("*.tmp")) / "set"
+                written.throw(UserError(f"of {here}: broken"))
+    assert ".tmp" not in str(raised.value) and contents(tmp_path) == before
+    assert there or not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_a_set_of_files_of_which_one_gets_no_name_leaves_no_new_one(tmp_path, monkeypatch, moment):
+    (tmp_path / "set" / "deep").mkdir(parents=True)
+    real, count = os.replace, iter(range(9))
+
+    def replace(source, target):
+        if next(count) == moment:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(UserError, match="the disk is full"):
+        list(write_set(tmp_path / "set", "new"))
+    assert contents(tmp_path) == {}
 
 
 def test_old_temporary_files_are_removed_and_others_stay(tmp_path):

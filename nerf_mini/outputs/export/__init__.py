@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nerf_mini.config.limits import flag
 from nerf_mini.errors import UserError, Warn, log_warning, quoted
-from nerf_mini.io.files import write_json
+from nerf_mini.io.files import files_made_together, write_json
 from nerf_mini.outputs.export import cameras, maps, mesh, points
 from nerf_mini.outputs.export.base import Exported, Exporter, ExportRequest, ExportTask, StageProgress, unheard
 from nerf_mini.outputs.export.forecast import Forecast
@@ -54,18 +54,31 @@ def write_export(
     _require_fitting(output, exporter)
     exporter.prepare(output)
     started = time.perf_counter()
-    done = exporter.write(ExportTask(trainer, request, output, Forecast(progress, warn), warn))
-    record = {
-        "format": FORMAT,
-        "kind": kind,
-        "step": trainer.step_count,
-        **done.record,
-        "bytes": sum(file.stat().st_size for file in done.files),
-        "seconds": round(time.perf_counter() - started, 2),
-    }
-    beside = output.with_name(f"{output.name}.json") if exporter.suffixes else output / "export.json"
-    write_json(beside, record)
-    return replace(done, files=(*done.files, beside), record=record)
+    with files_made_together(output) as written:
+
+        def warn_of_output(text: str) -> None:
+            warn(text.replace(str(written), str(output)))
+
+        done = exporter.write(ExportTask(trainer, request, written, Forecast(progress, warn), warn_of_output))
+        record = {
+            "format": FORMAT,
+            "kind": kind,
+            "step": trainer.step_count,
+            **done.record,
+            "bytes": sum(file.stat().st_size for file in done.files),
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+        write_json(_beside(written, exporter), record)
+    files = tuple(
+        output / file.relative_to(written) if file.is_relative_to(written) else output.with_name(file.name)
+        for file in done.files
+    )
+    return replace(done, files=(*files, _beside(output, exporter)), record=record)
+
+
+def _beside(output: Path, exporter: Exporter) -> Path:
+    """The JSON that says what was done: beside a file, in a folder."""
+    return output.with_name(f"{output.name}.json") if exporter.suffixes else output / "export.json"
 
 
 def _require_fitting(output: Path, exporter: Exporter) -> None:

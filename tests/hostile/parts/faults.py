@@ -14,6 +14,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
+from PIL import Image
+
 from .. import sound
 from ..cases import Case, Outcome, fault_of, listing, outcome_in_process, outcome_of
 from ..failing import READS, WRITES, Fault, count_of, failing, refusing
@@ -75,12 +77,25 @@ def _refused(random: Random, kind: str, errors: Sequence[str]) -> Case:
         with failing(Fault(kind, str(folder), moment, refusing(getattr(errno, name)), lasting)):
             outcome = outcome_of(WORKS[verb](folder))
         changed = tuple(sorted(name for name, _ in listing(folder).items() ^ before.items()))  # looked at without fault
-        may_remain = ("new", "run") if verb.startswith("train") else ("run/eval", "run/renders", "run/report")
+        may_remain = (
+            ("new", "run") if verb.startswith("train") else ("run/eval", "run/renders", "run/report", "pictures")
+        )
         changed = tuple(name for name in changed if not _said_to_be_left(name, outcome, kind if lasting else ""))
         fault = fault_of(replace(outcome, changed=changed), may_remain)
-        return fault or _still_sound(verb, folder)
+        return fault or _broken_picture(folder / "pictures") or _still_sound(verb, folder)
 
     return Case(f"{verb}: {name} at {share:.0%} of its {kind}{', from then on' if lasting else ''}", run)
+
+
+def _broken_picture(folder: Path) -> str | None:
+    """Pictures that were rendered before the fault stay: whoever waited for them has them. Each is whole."""
+    for file in sorted(folder.rglob("*.png")):
+        try:
+            with Image.open(file) as picture:
+                picture.load()
+        except Exception as error:
+            return f"left {file.name}, which is no whole picture: {error}"
+    return None
 
 
 def _said_to_be_left(name: str, outcome: Outcome, lasting: str) -> bool:
