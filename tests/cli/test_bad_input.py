@@ -470,6 +470,15 @@ def test_rendering_onto_a_file_is_refused(own_run, tmp_path, refused):
         assert_names(refused("render", own_run, "--views", "1", "--output", place), place)
 
 
+def test_a_check_leaves_both_of_its_files_or_neither(own_blobs, tmp_path, refused):
+    (tmp_path / "file").write_text("")
+    good, bad = tmp_path / "new" / "good", tmp_path / "file" / "bad"
+    for picture, report, named in ((good, bad, "bad.json"), (bad, good, "bad.png")):
+        words = ("--picture", picture.with_suffix(".png"), "--json", report.with_suffix(".json"))
+        assert f"file/{named}: cannot be written" in refused("check", own_blobs, "--quick", *words)
+    assert not good.parent.exists()
+
+
 def test_evaluating_no_view_is_refused(own_run, refused):
     assert_names(refused("eval", own_run, "--max-views", "0"), "--max-views 0")
 

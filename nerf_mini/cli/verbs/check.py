@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from nerf_mini.cli.arguments import CheckArguments
 from nerf_mini.cli.progress import counting_bar, say
 from nerf_mini.config import DEFAULT_PRESETS, PRESETS
-from nerf_mini.io.files import write_json
+from nerf_mini.io.files import files_made_together, write_json
 from nerf_mini.io.images import write_image
 from nerf_mini.outputs.overview import scene_overview
 from nerf_mini.scenes import Scene, load_scene
@@ -42,12 +43,15 @@ def run(arguments: CheckArguments) -> int:
         _say_finding(finding)
     doubts = [finding for finding in found if finding.severity != "note"]
     say(f"{'sound' if not doubts else 'doubtful'}: {_counted(found)}")
-    if arguments.picture is not None:
-        write_image(arguments.picture, scene_overview(scene))
-        say(f"picture: {arguments.picture}")
-    if arguments.json is not None:
-        write_json(arguments.json, _record(arguments.data, facts, needed, found))
-        say(f"report: {arguments.json}")
+    with ExitStack() as together:  # or neither
+        if arguments.picture is not None:
+            write_image(together.enter_context(files_made_together(arguments.picture)), scene_overview(scene))
+        if arguments.json is not None:
+            record = _record(arguments.data, facts, needed, found)
+            write_json(together.enter_context(files_made_together(arguments.json)), record)
+    for name, file in (("picture", arguments.picture), ("report", arguments.json)):
+        if file is not None:
+            say(f"{name}: {file}")
     return DOUBTFUL if doubts else SOUND
 
 
