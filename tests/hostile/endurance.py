@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # before Numba is imported
@@ -200,7 +199,9 @@ def _now(minutes: float, run: Path, counters: Counters) -> Sample:
 
 
 def growth(samples: Sequence[Sample]) -> list[str]:
-    """What is more in the last quarter than in the second one, in sentences: mean memory, and medians of counts."""
+    """What is more in the last quarter than in the second one, in sentences: mean memory, and the least of each count,
+    which is what remains while nothing is going on. The usual count depends on how long trainings and renderings take.
+    """
     quarter = int(len(samples) * WARM)
     if quarter < 4:
         return ["too short to tell"]
@@ -210,9 +211,9 @@ def growth(samples: Sequence[Sample]) -> list[str]:
     if after > before * (1.0 + MOST_GROWTH):
         found.append(f"memory has grown from {before:.0f} to {after:.0f} MB")
     for name in ("threads", "handles", "files"):
-        usual, now = (median(getattr(s, name) for s in part) for part in (early, late))
-        if now > usual:
-            found.append(f"{name} have grown from {usual:.0f} to {now:.0f}")
+        before, after = (min(getattr(s, name) for s in part) for part in (early, late))
+        if after > before:
+            found.append(f"{name} have grown from {before} to {after}")
     return found
 
 
