@@ -12,7 +12,6 @@ from nerf_mini.config.sections import (
     MethodName,
     NerfConfig,
     NetworkConfig,
-    OccupancyConfig,
     OptimiserConfig,
     TrainingConfig,
 )
@@ -29,15 +28,13 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         "instant, a minute on two cores",
-        Config(training=TrainingConfig(max_steps=4000, supersampling=1)),
+        Config(training=TrainingConfig(max_steps=2500, supersampling=1)),
     ),
     "default": Preset("instant, five minutes on two cores", Config()),
     "best": Preset(
         "instant, twenty minutes on two cores",
         Config(
-            model=InstantConfig(
-                HashGridConfig(log2_entries=19, color_layers=2), OccupancyConfig(samples_per_step=32768)
-            ),
+            model=InstantConfig(HashGridConfig(log2_entries=19, color_layers=2)),
             training=TrainingConfig(max_steps=40_000),
         ),
     ),

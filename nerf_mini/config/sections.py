@@ -118,7 +118,7 @@ class HashGridConfig(Section):
 class OccupancyConfig(Section):
     """Sampling where an occupancy grid, in a cube around the scene, says that something is."""
 
-    samples_per_step: Annotated[int, Between(8, 2**26)] = 16384
+    samples_per_step: Annotated[int, Between(8, 2**26)] = 32768
     """Samples of a training step; it takes as many rays as fill them."""
     march_steps: Annotated[int | None, Between(1, 2**20)] = None
     """Steps along the diagonal of the cube around the scene; None: in a box a few more than there are pixels across it,
@@ -263,14 +263,14 @@ class TrainingConfig(Section):
     """n x n rays through each pixel, whose mean is compared with it: slower, and sharper in the end. None: 2 with the
     instant method in a box, 1 elsewhere."""
     supersampling_from: Annotated[int | None, StepsOrNone] = None
-    """Steps with one ray through each pixel before that; None: until each has been seen about three times, 4000 at
+    """Steps with one ray through each pixel before that; None: until each has been seen about three times, 2000 at
     least."""
     batch: Annotated[int, Between(1, 1 << 12)] = 1
     """Times as many rays or samples in each step, with learning rates times the root of that: for several machines."""
     shards: Annotated[int, Between(1, 1 << 12)] = 1
     """Parts that each step is cut into, with random numbers of their own, so that as many processes can share it:
     the same bits for any number of processes, but others than with another number of shards."""
-    max_steps: Annotated[int | None, Steps] = 20_000
+    max_steps: Annotated[int | None, Steps] = 12_000
     """Steps in all; None: until --max-seconds have passed. Giving --max-seconds alone implies None."""
     log_every: Annotated[int, Steps] = 100
     """Steps between lines of metrics.jsonl."""

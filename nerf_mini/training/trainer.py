@@ -36,7 +36,7 @@ from nerf_mini.training.state import TrainingState
 from nerf_mini.training.step import Acting, Batch, StepResult, loss_and_gradient
 from nerf_mini.training.whole_steps import Steps, WholeSteps
 
-TIMES_SEEN, LEAST_PLAIN_STEPS = 3, 4000  # each pixel, before several rays go through it; see docs/tuning.md
+TIMES_SEEN, LEAST_PLAIN_STEPS = 3, 2000  # each pixel, before several rays go through it; see docs/tuning.md
 
 EndReason = Literal["steps", "time", "stopped"]
 

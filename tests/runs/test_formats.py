@@ -76,8 +76,7 @@ def test_an_old_configuration_keeps_every_setting():
     assert new == from_preset(
         "small", depth=2, width=8, position_frequencies=2, direction_frequencies=1, coarse_samples=8, fine_samples=8,
         rays=64, max_steps=12, decay_steps=6000, log_every=4, checkpoint_every=8, validate_every=100,
-        precision="float32", occupancy_resolution=128, march_steps=1024, samples_per_step=32768, distortion=0.0,
-        supersampling=1,
+        precision="float32", occupancy_resolution=128, march_steps=1024, distortion=0.0, supersampling=1,
     )  # fmt: skip
     old["config"]["training"]["max_steps"] = None  # bound by time: the rate decayed over it
     assert upgraded("config", old, "config.json")["config"]["optimiser"]["decay_steps"] is None

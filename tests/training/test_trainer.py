@@ -185,12 +185,12 @@ def test_several_rays_go_through_each_pixel_from_a_step_on(trainer_of, method):
 def test_by_default_the_instant_method_sees_each_pixel_three_times_before_that(trainer_of, scene):
     pixels = scene.splits["train"].cameras.size.prod(axis=1).sum()
     trainer = trainer_of("instant", supersampling=None, samples_per_step=2048)
-    assert pixels < 10**4 and trainer.supersampling_of_step(3999) == 1 and trainer.supersampling_of_step(4000) == 2
+    assert pixels < 10**4 and trainer.supersampling_of_step(1999) == 1 and trainer.supersampling_of_step(2000) == 2
     views = scene.splits["train"]
     large = dataclasses.replace(scene.cameras, splits={**scene.cameras.splits, "train": views.cameras.scaled(40.0)})
     many = Trainer(trainer.config, large)
     usual = many.model.sampler.usual_rays
-    first = next(step for step in range(4000, 10**5) if many.supersampling_of_step(step) == 2)
+    first = next(step for step in range(2000, 10**5) if many.supersampling_of_step(step) == 2)
     assert first * usual == pytest.approx(3 * 1600 * pixels, rel=0.01)
     assert trainer_of("nerf").supersampling_of_step(10**6) == 1
 
