@@ -66,11 +66,15 @@ def warm_up(uses: Sequence[OperatorUse]) -> None:
     """
     prepare()
     marker, runs = _marker(uses), _runs(uses)
-    if marker is None or marker.exists():
+    try:
+        shared = None if marker is None or marker.exists() else TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError:  # no place for temporary files: helpers are not worth an error
+        shared = None
+    if marker is None or shared is None:
         for run in runs:
             run()
         return
-    with TemporaryDirectory() as claims, _helpers(uses, claims) as helpers:
+    with shared as claims, _helpers(uses, claims) as helpers:
         _compile_unclaimed(runs, claims)
         with suppress(subprocess.TimeoutExpired):
             if all([helper.wait(HELPER_TIMEOUT) == 0 for helper in helpers]):
@@ -88,11 +92,15 @@ def _runs(uses: Sequence[OperatorUse]) -> list[Callable[[], None]]:
 
 
 def _compile_unclaimed(runs: Sequence[Callable[[], None]], claims: str) -> None:
-    """Run what no process has claimed yet, by a file with its number."""
+    """Run what no process has claimed yet, by a file with its number; all, where no file can be made."""
     for number, run in enumerate(runs):
-        with suppress(FileExistsError):
+        try:
             (Path(claims) / str(number)).touch(exist_ok=False)
-            run()
+        except FileExistsError:
+            continue
+        except OSError:  # a full disk
+            pass
+        run()
 
 
 def _as_json(uses: Sequence[OperatorUse]) -> str:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from functools import partial
@@ -109,6 +110,17 @@ def test_processes_share_the_kernels_out_between_them(tmp_path):
     for thread in threads:
         thread.join()
     assert sorted(done) == list(range(200))
+
+
+def test_without_room_for_temporary_files_kernels_are_compiled_all_the_same(two_cores, monkeypatch, tmp_path):
+    """No folder for them, or none that takes a file: this process does the work."""
+    done = []
+    runtime._compile_unclaimed([partial(done.append, number) for number in range(3)], str(tmp_path / "gone"))
+    assert done == [0, 1, 2]
+    monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr(runtime, "_start_helper", lambda uses, claims: pytest.fail("a helper was started"))
+    warm_up(USES)
 
 
 @pytest.fixture
